@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 
+namespace Diffusion.Gpu.Kernels;
+
 /// <summary>Runs numbered work items on all cores; the calling thread works along and returns when every item is done.</summary>
 /// <remarks>
 /// Items are handed out one by one, so which thread runs an item is unspecified: an item must write its own results, and a
