@@ -1,0 +1,47 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>
+/// What a processor must offer. This half owns memory; Backend.Ops.cs holds one method per primitive.
+/// </summary>
+/// <remarks>Destination passing: a method is given every output and workspace, never allocates a tensor and never returns one.
+/// Work may be enqueued; only <see cref="Download"/> and <see cref="Synchronize"/> wait.</remarks>
+internal abstract partial class Backend(Device device) : IDisposable
+{
+    private readonly MemoryPool _pool = new();
+
+    public Device Device { get; } = device;
+
+    public MemoryUse Memory => _pool.Use;
+
+    /// <summary>Gets memory from the pool, or from the device.</summary>
+    /// <exception cref="DeviceException">The device has no room; the message says how much was needed.</exception>
+    public Storage Allocate(long count) => new(this, _pool.Rent(count, AllocateBlock, FreeBlock), 0, count);
+
+    /// <summary>Takes a block back into the pool.</summary>
+    public void Return(MemoryBlock block) => _pool.Return(block);
+
+    /// <summary>Copies from the host.</summary>
+    public abstract void Upload(ReadOnlySpan<float> source, Tensor destination);
+
+    /// <summary>Copies to the host, after all enqueued work.</summary>
+    public abstract void Download(Tensor source, Span<float> destination);
+
+    /// <summary>Waits for all enqueued work.</summary>
+    public abstract void Synchronize();
+
+    public void Dispose()
+    {
+        Synchronize();
+        _pool.Clear(FreeBlock);
+        DisposeCore();
+    }
+
+    /// <summary>Gets memory from the device; throws <see cref="DeviceException"/> or <see cref="OutOfMemoryException"/> where there is none.</summary>
+    /// <param name="capacity">Floats.</param>
+    protected abstract MemoryBlock AllocateBlock(long capacity);
+
+    protected abstract void FreeBlock(MemoryBlock block);
+
+    /// <summary>Ends what the backend holds besides memory.</summary>
+    protected abstract void DisposeCore();
+}

@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>This machine's cores through SIMD instructions. Ops run to their end before they return.</summary>
+internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
+{
+    /// <summary>Values of a cache line, so that no two blocks share one and vector loads can be aligned.</summary>
+    private const nuint Alignment = 64;
+
+    public static DeviceInfo Describe() => new("cpu", DeviceKind.Cpu, $"{Environment.ProcessorCount} cores, {RuntimeInformation.ProcessArchitecture}",
+        GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, InstructionSet(), [Precision.Float32], null);
+
+    public override void Upload(ReadOnlySpan<float> source, Tensor destination) => source.CopyTo(Span(destination));
+
+    public override void Download(Tensor source, Span<float> destination) => Span(source).CopyTo(destination);
+
+    public override void Synchronize()
+    {
+    }
+
+    protected override MemoryBlock AllocateBlock(long capacity)
+    {
+        void* pointer;
+        try
+        {
+            pointer = NativeMemory.AlignedAlloc((nuint)(capacity * sizeof(float)), Alignment);
+        }
+        catch (OutOfMemoryException exception)
+        {
+            throw new DeviceException("cpu", $"no memory for {capacity * sizeof(float):N0} bytes beside the {Memory.Live:N0} in use",
+                "use a smaller batch or a smaller model", exception);
+        }
+        return new CpuBlock((float*)pointer, capacity);
+    }
+
+    protected override void FreeBlock(MemoryBlock block) => NativeMemory.AlignedFree(((CpuBlock)block).Pointer);
+
+    protected override void DisposeCore()
+    {
+    }
+
+    /// <summary>The address of a tensor's first value.</summary>
+    internal static float* Pointer(Tensor tensor) => ((CpuBlock)tensor.Storage.Block).Pointer + tensor.Storage.Offset;
+
+    /// <summary>A tensor's values.</summary>
+    internal static Span<float> Span(Tensor tensor) => new(Pointer(tensor), checked((int)tensor.Count));
+
+    private static string InstructionSet()
+        => Vector512.IsHardwareAccelerated ? "AVX-512" : Fma.IsSupported ? "AVX2" : AdvSimd.IsSupported ? "NEON" : "scalar";
+
+    private sealed class CpuBlock(float* pointer, long capacity) : MemoryBlock
+    {
+        public float* Pointer { get; } = pointer;
+
+        public override long Capacity { get; } = capacity;
+    }
+}

@@ -1,0 +1,7 @@
+namespace Diffusion.Gpu.Kernels;
+
+internal sealed partial class CpuBackend
+{
+    public override void SinusoidalEmbedding(int n, int dim, float theta, Tensor times, Tensor y)
+        => throw new NotSupportedException();
+}

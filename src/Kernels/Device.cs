@@ -1,0 +1,121 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>A processor that runs ops: this machine's cores, a GPU, or the kernel emulator.</summary>
+public sealed class Device : IDisposable
+{
+    internal Device(DeviceInfo info, Precision precision, Func<Device, Backend> open)
+    {
+        Info = info;
+        Precision = precision;
+        Backend = open(this);
+    }
+
+    /// <summary>Name, memory, driver and choices.</summary>
+    public DeviceInfo Info { get; }
+
+    /// <summary>How matrix products are computed.</summary>
+    public Precision Precision { get; }
+
+    /// <summary>Live, pooled and peak bytes of everything allocated on the device.</summary>
+    public MemoryUse Memory => Backend.Memory;
+
+    internal Backend Backend { get; }
+
+    /// <summary>All devices of this machine, usable or not; the emulator, which only tests want, comes last.</summary>
+    public static IReadOnlyList<DeviceInfo> List() => [.. GpuBackend.List(), CpuBackend.Describe(), GpuBackend.DescribeEmulator()];
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="id">"auto" (the first usable GPU with CUDA, else the CPU), "cuda:0", "opencl:0", "cpu" or "emulator".</param>
+    /// <param name="precision">How matrix products are computed.</param>
+    /// <exception cref="DeviceException">No such device, it is not usable, or it does not offer the precision.</exception>
+    public static Device Open(string id = "auto", Precision precision = Precision.Float32)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        var info = Find(id.ToLowerInvariant());
+        if (info.Problem is { } problem)
+            throw new DeviceException(info.Id, problem, "choose another device; 'devices' lists them");
+        if (!info.Precisions.Contains(precision))
+        {
+            throw new DeviceException(info.Id, $"precision {precision} is not available",
+                $"choose one of {string.Join(", ", info.Precisions)}");
+        }
+        return info.Kind == DeviceKind.Cpu
+            ? new Device(info, precision, device => new CpuBackend(device))
+            : new Device(info, precision, device => new GpuBackend(device));
+    }
+
+    /// <summary>Begins a computation.</summary>
+    /// <param name="recording">False for inference: nothing is kept for a backward pass.</param>
+    public Tape NewTape(bool recording = true) => new(this, recording);
+
+    /// <summary>Allocates a tensor that the caller disposes; its values are undefined.</summary>
+    public Tensor NewTensor(Shape shape) => new(this, shape, Backend.Allocate(shape.Count));
+
+    /// <summary>Allocates a tensor that the caller disposes and fills it from the host.</summary>
+    public Tensor NewTensor(Shape shape, ReadOnlySpan<float> values)
+    {
+        var tensor = NewTensor(shape);
+        tensor.CopyFrom(values);
+        return tensor;
+    }
+
+    /// <summary>Waits until everything enqueued is done.</summary>
+    public void Synchronize() => Backend.Synchronize();
+
+    /// <summary>Returns the device's memory.</summary>
+    public void Dispose() => Backend.Dispose();
+
+    private static DeviceInfo Find(string id)
+    {
+        if (id == "cpu")
+            return CpuBackend.Describe();
+        if (id == "emulator")
+            return GpuBackend.DescribeEmulator();
+        var devices = List();
+        if (id == "auto")
+            return devices.First(d => d.Problem is null && d.Kind is DeviceKind.Cuda or DeviceKind.Cpu);
+        string full = id is "cuda" or "opencl" ? id + ":0" : id;
+        return devices.FirstOrDefault(d => d.Id == full) ?? throw new DeviceException(id, "there is no such device",
+            $"this machine has {string.Join(", ", devices.Where(d => d.Problem is null).Select(d => d.Id))}");
+    }
+}
+
+/// <summary>What runs the kernels.</summary>
+public enum DeviceKind
+{
+    /// <summary>This machine's cores, through SIMD instructions.</summary>
+    Cpu,
+
+    /// <summary>An NVIDIA GPU.</summary>
+    Cuda,
+
+    /// <summary>Any OpenCL device.</summary>
+    OpenCL,
+
+    /// <summary>ILGPU's kernel emulator: for tests of tiny sizes only.</summary>
+    Emulator,
+}
+
+/// <summary>How matrix products and convolutions are computed.</summary>
+public enum Precision
+{
+    /// <summary>32-bit floats throughout.</summary>
+    Float32,
+}
+
+/// <summary>One entry of <see cref="Device.List"/>.</summary>
+/// <param name="Id">What <see cref="Device.Open"/> takes, such as cuda:0.</param>
+/// <param name="Kind">What runs the kernels.</param>
+/// <param name="Name">The maker's name of it.</param>
+/// <param name="MemoryBytes">Memory in bytes.</param>
+/// <param name="Driver">Driver or instruction set.</param>
+/// <param name="Precisions">What <see cref="Device.Open"/> accepts as precision.</param>
+/// <param name="Problem">Why it cannot be used, or null.</param>
+public sealed record DeviceInfo(string Id, DeviceKind Kind, string Name, long MemoryBytes, string Driver,
+    IReadOnlyList<Precision> Precisions, string? Problem);
+
+/// <summary>Memory of a device, in bytes.</summary>
+/// <param name="Live">Held by tensors.</param>
+/// <param name="Pooled">Free, kept for the next tensors.</param>
+/// <param name="Peak">The most that was ever live.</param>
+public readonly record struct MemoryUse(long Live, long Pooled, long Peak);

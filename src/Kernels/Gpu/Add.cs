@@ -1,0 +1,10 @@
+namespace Diffusion.Gpu.Kernels;
+
+internal sealed partial class GpuBackend
+{
+    public override void AddForward(Tensor a, Tensor b, Tensor y)
+        => throw new NotSupportedException();
+
+    public override void Accumulate(Tensor x, GradientTarget target)
+        => throw new NotSupportedException();
+}

@@ -1,0 +1,21 @@
+namespace Diffusion.Gpu.Kernels;
+
+public sealed partial class Tape
+{
+    /// <summary>The mean of each window.</summary>
+    /// <param name="x">[N, H, W, C].</param>
+    /// <param name="window">Height and width of the window in pixels.</param>
+    /// <param name="stride">Step of the window in pixels.</param>
+    /// <param name="pad">Zero rows and columns on each side.</param>
+    /// <param name="countPadding">True divides by the whole window; false by the part of it inside the image.</param>
+    /// <returns>[N, OutH, OutW, C] with OutH = (H + 2·pad − window) / stride + 1.</returns>
+    /// <exception cref="ShapeException">The window is larger than the padded image, or the padding than half the window.</exception>
+    /// <remarks>PyTorch's AvgPool2d with count_include_pad. Gradient: x.</remarks>
+    public Tensor AveragePool2D(Tensor x, int window, int stride, int pad = 0, bool countPadding = true)
+    {
+        var shape = CheckPool(nameof(AveragePool2D), x, window, stride, pad, countPadding);
+        var y = New([shape.N, shape.OutH, shape.OutW, shape.C]);
+        Backend.AveragePool2DForward(shape, x, y);
+        return Record(y, [x], [], (gradients, dy) => Backend.AveragePool2DBackward(shape, dy, gradients.To(x)));
+    }
+}
