@@ -1,1 +1,3 @@
-return 0;
+using Diffusion.Gpu.Cli;
+
+return await DiffusionTool.RunAsync(args, new ToolContext(Console.Out, Console.Error));

@@ -1,0 +1,31 @@
+using System.CommandLine;
+
+namespace Diffusion.Gpu.Cli;
+
+/// <summary>Options that several commands share.</summary>
+internal static class CommonOptions
+{
+    public static Option<bool> Json() => new("--json") { Description = "Write one JSON object per result for machines, and no progress display." };
+
+    public static Option<string> Device(string defaultDevice = "auto") => new("--device")
+    {
+        Description = "auto (CUDA if there is one, else cpu), cuda:N, opencl:N, cpu; see 'diffusion devices'.",
+        HelpName = "DEVICE",
+        DefaultValueFactory = _ => defaultDevice,
+    };
+
+    public static Option<string> Precision() => new("--precision")
+    {
+        Description = "How matrix products are computed: float32.",
+        HelpName = "PRECISION",
+        DefaultValueFactory = _ => "float32",
+    };
+
+    /// <summary>Reads a precision's name.</summary>
+    /// <exception cref="UsageException">There is no such precision.</exception>
+    public static Kernels.Precision ParsePrecision(string name)
+        => Enum.TryParse<Kernels.Precision>(name, ignoreCase: true, out var precision) && Enum.IsDefined(precision)
+            ? precision
+            : throw new UsageException($"--precision {name}: expected one of "
+                + $"{string.Join(", ", Enum.GetNames<Kernels.Precision>()).ToLowerInvariant()}.");
+}

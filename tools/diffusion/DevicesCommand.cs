@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Diffusion.Gpu.Kernels;
+using Spectre.Console;
+
+namespace Diffusion.Gpu.Cli;
+
+/// <summary>diffusion devices: what this machine can compute on, and why not on the rest.</summary>
+internal static class DevicesCommand
+{
+    public static Command Create(ToolContext tool)
+    {
+        var json = CommonOptions.Json();
+        var command = new Command("devices", "List the devices of this machine: name, memory, driver, precision choices, and what is missing.")
+        {
+            json,
+        };
+        command.SetAction(result =>
+        {
+            var devices = Device.List();
+            if (result.GetValue(json))
+                tool.Out.WriteLine(ToJson(devices));
+            else
+                WriteTable(devices, tool.Out);
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void WriteTable(IReadOnlyList<DeviceInfo> devices, TextWriter output)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        var table = new Table().Border(TableBorder.Rounded)
+            .AddColumns("device", "name", "memory", "driver", "precision", "state");
+        foreach (var device in devices)
+        {
+            table.AddRow(Markup.Escape(device.Id), Markup.Escape(device.Name), device.MemoryBytes == 0 ? "" : Gibibytes(device.MemoryBytes),
+                Markup.Escape(device.Driver), string.Join(", ", device.Precisions.Select(p => p.ToString().ToLowerInvariant())),
+                device.Problem is { } problem ? $"[yellow]{Markup.Escape(problem)}[/]" : "[green]ready[/]");
+        }
+        console.Write(table);
+    }
+
+    private static string ToJson(IReadOnlyList<DeviceInfo> devices) => new JsonArray([.. devices.Select(device => (JsonNode)new JsonObject
+    {
+        ["id"] = device.Id,
+        ["kind"] = device.Kind.ToString().ToLowerInvariant(),
+        ["name"] = device.Name,
+        ["memory_bytes"] = device.MemoryBytes,
+        ["driver"] = device.Driver,
+        ["precisions"] = new JsonArray([.. device.Precisions.Select(p => (JsonNode)p.ToString().ToLowerInvariant())]),
+        ["problem"] = device.Problem,
+    })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+
+    private static string Gibibytes(long bytes) => $"{bytes / (double)(1L << 30):0.0} GiB";
+}

@@ -1,0 +1,48 @@
+using System.CommandLine;
+
+namespace Diffusion.Gpu.Cli;
+
+/// <summary>The command line: parses, runs, reports failures in one line.</summary>
+internal static class DiffusionTool
+{
+    private const string Examples = """
+        Examples:
+          diffusion demo                                       draw a data set, train on it for two minutes, sample a grid
+          diffusion train --data photos/ --out runs/photos --image-size 64
+          diffusion train --data cifar10.zip --out runs/cifar --image-size 32 --dim 64 --train-batch-size 64
+          diffusion train --data photos/ --out runs/photos --resume
+          diffusion sample --run runs/photos --count 16 --out samples --sampler dpm++2m --steps 20
+          diffusion devices
+        """;
+
+    public static async Task<int> RunAsync(string[] args, ToolContext tool)
+    {
+        var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors.", Recursive = true };
+        var root = new RootCommand($"Train diffusion models from a folder of images and sample from them.\n\n{Examples}")
+        {
+            verbose,
+            DevicesCommand.Create(tool),
+        };
+        var result = root.Parse(args);
+        if (result.Errors.Count > 0)
+        {
+            string command = result.CommandResult.Command == root ? "" : $"{result.CommandResult.Command.Name} ";
+            tool.Error.WriteLine($"diffusion: {result.Errors[0].Message} See 'diffusion {command}--help'.");
+            return ExitCode.Usage;
+        }
+        try
+        {
+            return await result.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+                Output = tool.Out,
+                Error = tool.Error,
+            });
+        }
+        catch (Exception exception)
+        {
+            return FailureReport.Write(exception, tool.Error, result.GetValue(verbose));
+        }
+    }
+}
