@@ -65,7 +65,7 @@ internal sealed class OptionTable
             return null;
         return entry.Kind switch
         {
-            OptionKind.Flag => text is null || ReadFlag(entry, text),
+            OptionKind.Flag => text is null ? JsonValue.Create(true) : ReadFlag(entry, text),
             OptionKind.Whole => ReadWhole(entry, text!),
             OptionKind.Number => ReadNumber(entry, text!),
             OptionKind.Text => text,
