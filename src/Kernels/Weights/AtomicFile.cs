@@ -6,7 +6,7 @@ public static class AtomicFile
     /// <summary>Writes beside the target, flushes to the disk and renames over it.</summary>
     /// <param name="path">The file to create or replace; its folder must exist.</param>
     /// <param name="write">Writes the content to the stream it is given; the stream can seek.</param>
-    /// <exception cref="IOException">The file cannot be written, for instance because the disk is full or the folder is read-only.</exception>
+    /// <exception cref="IOException">The file cannot be written: the disk is full, the folder is missing or read-only.</exception>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);

@@ -39,7 +39,9 @@ internal sealed partial record NpyHeader(ElementType Type, int[] Shape, bool Col
             throw fault("ends inside its header", "the file is cut short: fetch or copy it again");
         }
 
-        uint size = prefix == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(lengthBytes) : BinaryPrimitives.ReadUInt32LittleEndian(lengthBytes);
+        uint size = prefix == 2
+            ? BinaryPrimitives.ReadUInt16LittleEndian(lengthBytes)
+            : BinaryPrimitives.ReadUInt32LittleEndian(lengthBytes);
         if (size > LongestHeader)
         {
             throw fault($"announces a header of {size} bytes", $"expected at most {LongestHeader}: the file is damaged");
@@ -82,7 +84,8 @@ internal sealed partial record NpyHeader(ElementType Type, int[] Shape, bool Col
         }
 
         var shape = new List<int>();
-        foreach (string size in match.Groups["shape"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        const StringSplitOptions Trimmed = StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries;
+        foreach (string size in match.Groups["shape"].Value.Split(',', Trimmed))
         {
             shape.Add(int.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
                 ? number
@@ -120,6 +123,7 @@ internal sealed partial record NpyHeader(ElementType Type, int[] Shape, bool Col
     };
 
     // NumPy writes the keys in this order, always.
-    [GeneratedRegex(@"^\{\s*'descr':\s*'(?<type>[^']*)',\s*'fortran_order':\s*(?<order>True|False),\s*'shape':\s*\((?<shape>[\d,\s]*)\),?\s*\}\s*$")]
+    [GeneratedRegex(@"^\{\s*'descr':\s*'(?<type>[^']*)',\s*'fortran_order':\s*(?<order>True|False),\s*"
+        + @"'shape':\s*\((?<shape>[\d,\s]*)\),?\s*\}\s*$")]
     private static partial Regex Dictionary();
 }

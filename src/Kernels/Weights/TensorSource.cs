@@ -16,7 +16,8 @@ public sealed class TensorSource
             ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
         }
 
-        long bytes = TensorEntry.Bytes(type, shape) ?? throw new ArgumentException($"tensor '{name}': the shape is too large", nameof(shape));
+        long bytes = TensorEntry.Bytes(type, shape)
+            ?? throw new ArgumentException($"tensor '{name}': the shape is too large", nameof(shape));
         Entry = new TensorEntry(name, type, [.. shape], bytes);
         this.write = stream => write(this, stream);
     }

@@ -72,7 +72,8 @@ public sealed class SafetensorsTests
             values[i] = i;
         }
 
-        SafetensorsWriter.Write(folder.File("a"), new Dictionary<string, string>(), [TensorSource.Singles("x", [values.Length], () => values)]);
+        SafetensorsWriter.Write(folder.File("a"), new Dictionary<string, string>(),
+            [TensorSource.Singles("x", [values.Length], () => values)]);
         using var reader = SafetensorsReader.Open(folder.File("a"));
         Assert.That(reader.ReadSingles("x").AsSpan().SequenceEqual(values), Is.True);
         Assert.That(reader.ReadDoubles("x")[^1], Is.EqualTo(values[^1]));
@@ -125,7 +126,8 @@ public sealed class SafetensorsTests
     public void Safetensors_refuses_a_file_that_is_none(string content, string expected)
     {
         string path = folder.Write("bad.safetensors", Encoding.ASCII.GetBytes(content));
-        Assert.That(() => SafetensorsReader.Open(path), Throws.TypeOf<WeightsException>().With.Message.Contains(path).And.Message.Contains(expected));
+        Assert.That(() => SafetensorsReader.Open(path),
+            Throws.TypeOf<WeightsException>().With.Message.Contains(path).And.Message.Contains(expected));
     }
 
     [Test]
@@ -163,14 +165,15 @@ public sealed class SafetensorsTests
     [TestCase("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[9223372036854775800,9223372036854775808]}}""", 8, "rising")]
     [TestCase("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[9223372036854775799,9223372036854775807]}}""", 8, "cut short")]
     [TestCase("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}""", 12, "gap")]
-    [TestCase("""{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"y":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", 8, "inside")]
+    [TestCase("""{"x":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"y":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", 8, "inside")]
     [TestCase("""{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"x":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", 8, "x")]
     [TestCase("""{"__metadata__":[],"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8, "__metadata__")]
     [TestCase("""{"__metadata__":{"k":3},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", 8, "'k'")]
     public void Safetensors_refuses_a_malformed_header(string header, int dataLength, string expected)
     {
         string path = Raw(header, dataLength);
-        Assert.That(() => SafetensorsReader.Open(path), Throws.TypeOf<WeightsException>().With.Message.Contains(path).And.Message.Contains(expected));
+        Assert.That(() => SafetensorsReader.Open(path),
+            Throws.TypeOf<WeightsException>().With.Message.Contains(path).And.Message.Contains(expected));
         Assert.That(() => File.Delete(path), Throws.Nothing);
     }
 
@@ -193,7 +196,8 @@ public sealed class SafetensorsTests
             Throws.ArgumentException.With.Message.Contains("'x'"));
         var failing = TensorSource.Singles("x", [3], () => throw new IOException("No space left on device"));
         Assert.That(() => SafetensorsWriter.Write(path, new Dictionary<string, string>(), [failing]),
-            Throws.TypeOf<IOException>().With.Message.Contains(path).And.Message.Contains("No space left").And.Message.Contains("free disk space"));
+            Throws.TypeOf<IOException>().With.Message.Contains(path).And.Message.Contains("No space left")
+                .And.Message.Contains("free disk space"));
         Assert.That(File.ReadAllBytes(path), Is.EqualTo(new byte[] { 1, 2, 3 }));
         Assert.That(Directory.GetFiles(Path.GetDirectoryName(path)!), Has.Length.EqualTo(1));
     }
