@@ -7,6 +7,7 @@ public sealed class Adam : IDisposable
 {
     private readonly ParameterSet _parameters;
     private readonly Tensor _squaredNorm;
+    private bool _isMeasured;
 
     /// <summary>Makes an optimiser with zero moments.</summary>
     /// <param name="parameters">What is trained.</param>
@@ -48,7 +49,7 @@ public sealed class Adam : IDisposable
     /// <summary>Averages of the squared gradients, laid out like the parameter set's trainable values.</summary>
     public Tensor SecondMoment { get; }
 
-    /// <summary>The global L2 norm of the last step's gradient before clipping; waits for the device.</summary>
+    /// <summary>The global L2 norm of the latest measured gradient before clipping; waits for the device.</summary>
     public double GradientNorm
     {
         get
@@ -59,16 +60,24 @@ public sealed class Adam : IDisposable
         }
     }
 
+    /// <summary>Measures the gradient that the next step will use, so that the step can be refused; no backward pass may come between.</summary>
+    /// <returns>The global L2 norm before clipping.</returns>
+    public double MeasureGradient()
+    {
+        EnsureMeasured();
+        return GradientNorm;
+    }
+
     /// <summary>Clips, updates every trainable parameter and forgets the gradients.</summary>
     /// <param name="maxNorm">Gradients are scaled by min(1, maxNorm / (norm + 1e-6)); infinite for no clipping.</param>
     public void Step(double maxNorm = double.PositiveInfinity)
     {
         Steps++;
-        var backend = _parameters.Device.Backend;
-        backend.SumOfSquares(_parameters.Gradients, _squaredNorm);
+        EnsureMeasured();
+        _isMeasured = false;
         var step = new AdamStep((float)LearningRate, (float)Beta1, (float)Beta2, (float)Epsilon, (float)(1 - Math.Pow(Beta1, Steps)),
             (float)Math.Sqrt(1 - Math.Pow(Beta2, Steps)), (float)maxNorm);
-        backend.Adam(step, _parameters.Trainable, _parameters.Gradients, FirstMoment, SecondMoment, _squaredNorm);
+        _parameters.Device.Backend.Adam(step, _parameters.Trainable, _parameters.Gradients, FirstMoment, SecondMoment, _squaredNorm);
         _parameters.MarkChanged();
         _parameters.ClearGradients();
     }
@@ -79,5 +88,12 @@ public sealed class Adam : IDisposable
         FirstMoment.Dispose();
         SecondMoment.Dispose();
         _squaredNorm.Dispose();
+    }
+
+    private void EnsureMeasured()
+    {
+        if (!_isMeasured)
+            _parameters.Device.Backend.SumOfSquares(_parameters.Gradients, _squaredNorm);
+        _isMeasured = true;
     }
 }
