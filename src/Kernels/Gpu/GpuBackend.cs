@@ -1,28 +1,99 @@
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.OpenCL;
+
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>ILGPU kernels on CUDA, OpenCL or ILGPU's emulator.</summary>
-internal sealed partial class GpuBackend(Device device) : Backend(device)
+/// <remarks>Everything runs in order on one stream of its own: memory may go back to the pool as soon as its last reader is enqueued,
+/// and a step can be captured, which the default stream does not allow.</remarks>
+internal sealed partial class GpuBackend : Backend
 {
-    public static IReadOnlyList<DeviceInfo> List() => [];
+    private readonly Context _context;
+    private readonly Accelerator _accelerator;
+    private readonly AcceleratorStream _stream;
+    private readonly Launcher _launcher;
 
-    public static DeviceInfo DescribeEmulator() => new("emulator", DeviceKind.Emulator, "ILGPU kernel emulator", 0, "ILGPU 1.5.3",
-        [Precision.Float32], "not built yet");
-
-    public override void Upload(ReadOnlySpan<float> source, Tensor destination) => throw new NotSupportedException();
-
-    public override void Download(Tensor source, Span<float> destination) => throw new NotSupportedException();
-
-    public override void Synchronize()
+    /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
+    /// <exception cref="DeviceException">The driver refuses it.</exception>
+    public GpuBackend(Device device)
+        : base(device)
     {
+        _context = NewContext(device.Info.Kind);
+        try
+        {
+            _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
+            _stream = _accelerator.CreateStream();
+            _launcher = new Launcher(_accelerator, _stream);
+        }
+        catch (Exception exception)
+        {
+            _context.Dispose();
+            throw new DeviceException(device.Info.Id, $"the driver refuses it ({DriverText(exception)})",
+                "check with the maker's tool that it works and is not reserved by another process", exception);
+        }
     }
 
-    protected override MemoryBlock AllocateBlock(long capacity) => throw new NotSupportedException();
+    public override void Upload(ReadOnlySpan<float> source, Tensor destination)
+        => View(destination.Storage).CopyFromCPU(_stream, source);
 
-    protected override void FreeBlock(MemoryBlock block)
+    public override void Download(Tensor source, Span<float> destination)
+        => View(source.Storage).CopyToCPU(_stream, destination);
+
+    public override void Synchronize() => _stream.Synchronize();
+
+    protected override MemoryBlock AllocateBlock(long capacity)
     {
+        try
+        {
+            return new GpuBlock(_accelerator.Allocate1D<float>(capacity));
+        }
+        catch (Exception exception) when (exception is AcceleratorException or OutOfMemoryException)
+        {
+            throw new DeviceException(Device.Info.Id, $"no memory for {capacity * sizeof(float):N0} bytes beside the {Memory.Live:N0} in use "
+                + $"and {Memory.Pooled:N0} kept for re-use, of {Device.Info.MemoryBytes:N0} (driver: {DriverText(exception)})",
+                "use a smaller batch or a smaller model", exception);
+        }
     }
+
+    protected override void FreeBlock(MemoryBlock block) => ((GpuBlock)block).Buffer.Dispose();
 
     protected override void DisposeCore()
     {
+        _stream.Dispose();
+        _accelerator.Dispose();
+        _context.Dispose();
+    }
+
+    /// <summary>A tensor's values, for a kernel.</summary>
+    private static ArrayView<float> View(Tensor tensor) => View(tensor.Storage);
+
+    /// <summary>A tensor's values, or an empty view that the kernel must not read.</summary>
+    private static ArrayView<float> ViewOrEmpty(Tensor? tensor) => tensor is null ? default : View(tensor);
+
+    private static ArrayView<float> View(Storage storage)
+        => ((GpuBlock)storage.Block).Buffer.View.BaseView.SubView(storage.Offset, storage.Count);
+
+    /// <summary>Where a kernel stores a gradient that is wanted.</summary>
+    private static Target To(GradientTarget target) => new(View(target.Tensor!), target.Accumulate);
+
+    /// <summary>Memory for the span of one op, from the pool. Free it once the last kernel that uses it is enqueued.</summary>
+    private Workspace Rent(long count) => new(Allocate(count));
+
+    private static string DriverText(Exception exception)
+        => exception.GetBaseException() is CLException { Error: var error } ? error.ToString() : exception.GetBaseException().Message;
+
+    private readonly struct Workspace(Storage storage) : IDisposable
+    {
+        public ArrayView<float> View => GpuBackend.View(storage);
+
+        public void Dispose() => storage.Release();
+    }
+
+    private sealed class GpuBlock(MemoryBuffer1D<float, Stride1D.Dense> buffer) : MemoryBlock
+    {
+        public MemoryBuffer1D<float, Stride1D.Dense> Buffer { get; } = buffer;
+
+        public override long Capacity { get; } = buffer.Length;
     }
 }
