@@ -1,0 +1,165 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>target = epilogue(windows · packed): convolutions, their input gradients, linear layers and matrix products.</summary>
+/// <remarks>
+/// Work is cut into blocks of pixels times groups of panels. A block's windows are pointers into the images, or into a padded copy of
+/// just the lines it reads, which stays in the second-level cache. A panel is read in pieces that stay in that cache too while
+/// all tiles of the block pass over them. The cut into items may depend on the number of threads because no sum does: each runs in
+/// order of depth, in pieces that the depth alone decides.
+/// </remarks>
+internal sealed unsafe class Gemm
+{
+    /// <summary>Most depth of a panel piece; times the panel's width it fills an eighth to a quarter of the second-level cache.</summary>
+    internal static int DepthOfPiece = 576;
+
+    /// <summary>Floats of a block's windows.</summary>
+    internal static int FloatsOfBlock = 96 * 1024;
+
+    internal static int MostPixels = 256;
+    internal static int FewestPixels = 48;
+    internal static int ItemsPerThread = 3;
+
+    /// <summary>Multiply-adds under which waking other threads costs more than it saves.</summary>
+    private const double SerialWork = 5e5;
+
+    private const int Rows = MicroKernel.Rows;
+
+    private readonly GemmWindow _window;
+    private readonly float* _source;
+    private readonly PackedMatrix _packed;
+    private readonly MicroKernel _kernel;
+    private readonly GemmTarget _target;
+    private readonly GemmEpilogue _epilogue;
+    private readonly Piece[] _pieces;
+    private readonly int _linesPerBlock;
+    private readonly int _blocks;
+    private readonly int _groups;
+
+    private Gemm(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target, in GemmEpilogue epilogue)
+    {
+        _window = window;
+        _source = source;
+        _packed = packed;
+        _kernel = packed.Kernel;
+        _target = target;
+        _epilogue = epilogue;
+        _pieces = [.. Pieces(window.R, window.Run)];
+        int pixels = FloatsOfBlock / Math.Max(1, window.C * window.Step * window.Step);
+        _linesPerBlock = window.LinesPerBlock(Math.Clamp(pixels, FewestPixels, MostPixels));
+        _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
+        _groups = Math.Clamp(ItemsPerThread * ForkJoinPool.Threads / _blocks, 1, packed.Panels);
+    }
+
+    /// <summary>Computes the product.</summary>
+    /// <param name="window">The rows of the left matrix; its depth is that of <paramref name="packed"/>.</param>
+    /// <param name="source">The images that the windows lie in.</param>
+    /// <param name="packed">The right matrix.</param>
+    /// <param name="target">Where the product goes.</param>
+    /// <param name="epilogue">Applied to each sum; must be empty where the target accumulates.</param>
+    public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target, in GemmEpilogue epilogue = default)
+    {
+        if (window.Pixels == 0 || packed.Columns == 0)
+            return;
+        var gemm = new Gemm(window, source, packed, target, epilogue);
+        double work = (double)window.Pixels * packed.Depth * packed.Columns;
+        ForkJoinPool.Run(gemm._blocks * gemm._groups, gemm.Compute, work >= SerialWork);
+    }
+
+    private void Compute(int item)
+    {
+        int block = item / _groups, group = item % _groups;
+        int first = block * _linesPerBlock, end = Math.Min(_window.Lines, first + _linesPerBlock);
+        var scratch = GemmScratch.Current;
+        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped, scratch);
+        float** targets = Targets(first, end, scratch);
+        int panels = _packed.Panels;
+        for (int panel = group * panels / _groups; panel < (group + 1) * panels / _groups; panel++)
+            ComputePanel(panel, windows, targets, first * (long)_window.OutW, scratch);
+    }
+
+    private float** Targets(int first, int end, GemmScratch scratch)
+    {
+        float** targets = scratch.Targets.TakePointers((end - first) * (long)_window.OutW), next = targets;
+        (int image, int line) = Math.DivRem(first, _window.OutH);
+        for (int count = end - first; count > 0; count--)
+        {
+            float* pixel = _target.Line(image, line);
+            for (int column = 0; column < _window.OutW; column++, pixel += _target.Stride)
+                *next++ = pixel;
+            if (++line == _window.OutH)
+                (image, line) = (image + 1, 0);
+        }
+
+        return targets;
+    }
+
+    private void ComputePanel(int panel, in GemmBlock windows, float** targets, long firstPixel, GemmScratch scratch)
+    {
+        int vectors = _packed.VectorsOf(panel), width = vectors * _kernel.Lanes, column = panel * _kernel.PanelWidth;
+        // Columns that do not fill their registers, and rows past the last pixel, are computed beside the target.
+        bool isTail = _packed.ColumnsOf(panel) < width;
+        float* beside = scratch.Tail.Take<float>((windows.Pixels + Rows) * (long)width);
+        float** outputs = stackalloc float*[Rows];
+        float** starts = stackalloc float*[Rows * Math.Max(1, _window.R)];
+        float* data = _packed.Panel(panel);
+        foreach (ref readonly var piece in _pieces.AsSpan())
+        {
+            for (int tile = 0; tile < windows.Pixels; tile += Rows)
+            {
+                for (int tap = 0; tap < piece.Taps; tap++)
+                {
+                    nint offset = ((piece.Tap + tap) * windows.Pitch) + piece.Offset;
+                    for (int i = 0; i < Rows; i++)
+                        starts[(tap * Rows) + i] = windows.Starts[tile + i] + offset;
+                }
+
+                int rows = Math.Min(Rows, windows.Pixels - tile);
+                for (int i = 0; i < Rows; i++)
+                    outputs[i] = isTail || i >= rows ? beside + ((tile + i) * (nint)width) : targets[tile + i] + column;
+                bool accumulate = piece.Start > 0 || (_target.Accumulate && !isTail);
+                _kernel.Dot(vectors, piece.Taps, piece.Length, starts, data + (piece.Start * (nint)width), outputs, accumulate);
+                if (piece.IsLast)
+                    Finish(panel, rows, outputs, targets + tile, firstPixel + tile, isTail);
+            }
+        }
+    }
+
+    /// <summary>Applies the epilogue to a finished tile and brings a tail home.</summary>
+    private void Finish(int panel, int rows, float** outputs, float** targets, long pixel, bool isTail)
+    {
+        int column = panel * _kernel.PanelWidth, columns = _packed.ColumnsOf(panel);
+        if (!_epilogue.IsEmpty)
+        {
+            for (int i = 0; i < rows; i++)
+                _epilogue.Apply(_kernel, outputs[i], pixel + i, column, columns);
+        }
+
+        for (int i = 0; isTail && i < rows; i++)
+        {
+            float* target = targets[i] + column;
+            for (int j = 0; j < columns; j++)
+                target[j] = _target.Accumulate ? target[j] + outputs[i][j] : outputs[i][j];
+        }
+    }
+
+    /// <summary>Cuts a depth of taps times run into pieces of about equal size, at least one.</summary>
+    private static IEnumerable<Piece> Pieces(int taps, int run)
+    {
+        int parts = Math.Max(1, (run + DepthOfPiece - 1) / DepthOfPiece), length = Math.Max(1, (run + parts - 1) / parts);
+        int tapsPerPiece = parts > 1 ? 1 : Math.Clamp(DepthOfPiece / Math.Max(1, run), 1, Math.Max(1, taps));
+        int start = 0;
+        for (int tap = 0; tap < Math.Max(1, taps); tap += tapsPerPiece)
+        {
+            for (int offset = 0; offset < Math.Max(1, run); offset += length)
+            {
+                int count = Math.Min(tapsPerPiece, taps - tap), width = Math.Min(length, run - offset);
+                bool isLast = tap + tapsPerPiece >= taps && offset + length >= run;
+                yield return new Piece(tap, count, offset, width, start, isLast);
+                start += count * width;
+            }
+        }
+    }
+
+    /// <summary>A part of the depth: some window rows, and some of each.</summary>
+    private readonly record struct Piece(int Tap, int Taps, nint Offset, nint Length, int Start, bool IsLast);
+}

@@ -1,0 +1,37 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>The working memory of one thread of the matrix engine, kept between calls.</summary>
+internal sealed unsafe class GemmScratch
+{
+    [ThreadStatic] private static GemmScratch? _current;
+
+    /// <summary>The scratch of the calling thread.</summary>
+    public static GemmScratch Current => _current ??= new GemmScratch();
+
+    /// <summary>Zero-padded copy of the part of the input that a block of pixels reads.</summary>
+    public AlignedBuffer Slab { get; } = new();
+
+    /// <summary>Copy of a block of the second operand with room past its last column.</summary>
+    public AlignedBuffer Staging { get; } = new();
+
+    /// <summary>Row pointers of a block.</summary>
+    public AlignedBuffer Pointers { get; } = new();
+
+    /// <summary>Target rows of a block.</summary>
+    public AlignedBuffer Targets { get; } = new();
+
+    /// <summary>Row offsets of a block.</summary>
+    public AlignedBuffer Offsets { get; } = new();
+
+    /// <summary>Columns of a block that do not fill a register.</summary>
+    public AlignedBuffer Tail { get; } = new();
+
+    /// <summary>Partial sums of a whole call, owned by the thread that makes the call and read by all.</summary>
+    public AlignedBuffer Partials { get; } = new();
+
+    /// <summary>A transposed operand of a whole call, owned like <see cref="Partials"/>.</summary>
+    public AlignedBuffer Transposed { get; } = new();
+
+    /// <summary>Panels of a whole call, owned like <see cref="Partials"/>.</summary>
+    public PackedMatrix Panels { get; } = new();
+}

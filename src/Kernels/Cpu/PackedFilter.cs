@@ -1,0 +1,76 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>The filter of a convolution in the form that one pass reads; it stays valid until the weights change.</summary>
+internal sealed unsafe class PackedFilter : IDisposable
+{
+    private PackedMatrix[] _phases = [];
+
+    /// <summary>The packed matrices: one for the forward pass, stride² for the gradient of the input.</summary>
+    public ReadOnlySpan<PackedMatrix> Phases => _phases;
+
+    /// <summary>Packs for the forward pass: depth (r, s, c), columns k.</summary>
+    /// <param name="kernel">The micro-kernels to cut for.</param>
+    /// <param name="shape">The convolution; batch and image size do not matter.</param>
+    /// <param name="filter">[K, R, S, C].</param>
+    public void PackForward(MicroKernel kernel, in Conv2DShape shape, float* filter)
+    {
+        Reserve(1);
+        _phases[0].PackTransposed(kernel, filter, shape.Depth, shape.Depth, shape.K);
+    }
+
+    /// <summary>Packs for the gradient of the input: per phase of the stride its taps in reverse, depth (r, s, k), columns c.</summary>
+    /// <param name="kernel">The micro-kernels to cut for.</param>
+    /// <param name="shape">The convolution; batch and image size do not matter.</param>
+    /// <param name="filter">[K, R, S, C].</param>
+    public void PackBackwardInput(MicroKernel kernel, in Conv2DShape shape, float* filter)
+    {
+        int stride = shape.Stride, k = shape.K;
+        nint c = shape.C, row = shape.S * c, channel = shape.R * row;
+        Reserve(stride * stride);
+        for (int phase = 0; phase < _phases.Length; phase++)
+        {
+            StridePhase y = StridePhase.Of(phase / stride, stride, shape.PadH, shape.R), x = StridePhase.Of(phase % stride, stride, shape.PadW, shape.S);
+            nint RowOffset(int d)
+            {
+                (int tap, int output) = Math.DivRem(d, k);
+                return (output * channel) + (y.Tap(tap / x.Taps) * row) + (x.Tap(tap % x.Taps) * c);
+            }
+
+            _phases[phase].PackRows(kernel, filter, RowOffset, y.Taps * x.Taps * k, shape.C);
+        }
+    }
+
+    public void Dispose() => Array.ForEach(_phases, phase => phase.Dispose());
+
+    private void Reserve(int phases)
+    {
+        if (_phases.Length != phases)
+        {
+            Dispose();
+            _phases = [.. Enumerable.Range(0, phases).Select(_ => new PackedMatrix())];
+        }
+    }
+}
+
+/// <summary>
+/// The input coordinates with one remainder by the stride, along one axis: they all meet the same taps, so their gradient is a
+/// convolution of the output gradient at stride 1.
+/// </summary>
+/// <param name="Taps">Filter taps that meet these coordinates; none if the stride skips them.</param>
+/// <param name="FirstTap">The lowest of them.</param>
+/// <param name="Stride">Distance from one tap to the next.</param>
+/// <param name="Origin">Output coordinate under the first (reversed) tap for the first of these input coordinates.</param>
+internal readonly record struct StridePhase(int Taps, int FirstTap, int Stride, int Origin)
+{
+    /// <summary>The phase of the input coordinates first, first + stride, ….</summary>
+    public static StridePhase Of(int first, int stride, int padding, int filter)
+    {
+        // Input coordinate h meets tap r at output coordinate (h + padding - r) / stride, where that is whole.
+        int tap = (first + padding) % stride;
+        int taps = tap < filter ? (filter - tap + stride - 1) / stride : 0;
+        return new StridePhase(taps, tap, stride, ((first + padding - tap) / stride) - (taps - 1));
+    }
+
+    /// <summary>The filter tap at the given place of the reversed order.</summary>
+    public int Tap(int place) => FirstTap + (Stride * (Taps - 1 - place));
+}
