@@ -5,7 +5,11 @@ public sealed class Parameter
 {
     private Tensor? _value;
 
-    internal Parameter(string name, Shape shape, bool trainable)
+    /// <summary>Names a parameter; a <see cref="ParameterSet"/> gives it memory.</summary>
+    /// <param name="name">The dotted name, as PyTorch's state_dict has it.</param>
+    /// <param name="shape">The extents in this library's layout.</param>
+    /// <param name="trainable">False for values that are drawn once and never trained.</param>
+    public Parameter(string name, Shape shape, bool trainable = true)
     {
         Name = name;
         Shape = shape;
