@@ -2,56 +2,9 @@ using System.Buffers.Binary;
 
 namespace Diffusion.Gpu.Kernels.Images;
 
-/// <summary>Walks the structure of JPEG, BMP and GIF files, because the decoder fills what is missing with grey or black.</summary>
+/// <summary>Walks the structure of BMP and GIF files, because their decoder fills what is missing with black.</summary>
 internal static class FileStructure
 {
-    /// <summary>Follows the markers to the end of the image.</summary>
-    public static void CheckJpeg(string name, ReadOnlySpan<byte> bytes)
-    {
-        const byte StartOfScan = 0xDA, EndOfImage = 0xD9;
-        bool scanned = false;
-        for (int at = 2; ;)
-        {
-            // Entropy-coded data escapes 0xFF as FF 00 and holds the restart markers D0 to D7; any number of FF may pad a marker.
-            while (at + 1 < bytes.Length && (bytes[at] != 0xFF || bytes[at + 1] is 0 or 0xFF or (>= 0xD0 and <= 0xD7)))
-            {
-                at++;
-            }
-
-            if (at + 1 >= bytes.Length)
-            {
-                throw ImageFormatException.CutShort(name, "JPEG");
-            }
-
-            byte marker = bytes[at + 1];
-            if (marker == EndOfImage)
-            {
-                if (!scanned)
-                {
-                    throw ImageFormatException.Damaged(name, "the JPEG file holds no image");
-                }
-
-                return;
-            }
-
-            if (at + 4 > bytes.Length || at + 2 + BinaryPrimitives.ReadUInt16BigEndian(bytes[(at + 2)..]) > bytes.Length)
-            {
-                throw ImageFormatException.CutShort(name, "JPEG");
-            }
-
-            int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[(at + 2)..]);
-            bool isFrame = marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC);
-            if (isFrame && length >= 8)
-            {
-                var frame = bytes[(at + 5)..];
-                CheckSize(name, BinaryPrimitives.ReadUInt16BigEndian(frame[2..]), BinaryPrimitives.ReadUInt16BigEndian(frame));
-            }
-
-            scanned |= marker == StartOfScan;
-            at += 2 + length;
-        }
-    }
-
     /// <summary>Compares the size in the header with the length of the file.</summary>
     public static void CheckBmp(string name, ReadOnlySpan<byte> bytes)
     {

@@ -4,8 +4,8 @@ namespace Diffusion.Gpu.Kernels.Images;
 
 /// <summary>The codec in use unless another is given: PNG, JPEG, BMP and the first frame of GIF, told apart by content.</summary>
 /// <remarks>
-/// PNG is decoded here and exact for every colour type, depth and interlacing; 16-bit samples keep their high byte.
-/// JPEG (baseline and progressive), BMP and GIF are StbImageSharp's; JPEG is within two levels of libjpeg.
+/// PNG and JPEG are decoded here, to the bytes that libpng and libjpeg give: PNG of every colour type, depth and interlacing
+/// (16-bit samples keep their high byte), JPEG baseline and progressive. BMP and GIF are StbImageSharp's.
 /// WebP, TIFF, AVIF and HEIC are not decoded. Neither embedded orientation nor colour profiles are applied, as in Pillow.
 /// </remarks>
 public sealed class ImageCodec : IImageCodec
@@ -29,8 +29,7 @@ public sealed class ImageCodec : IImageCodec
             case [0x89, (byte)'P', (byte)'N', (byte)'G', ..]:
                 return PngDecoder.Decode(name, bytes);
             case [0xFF, 0xD8, 0xFF, ..]:
-                FileStructure.CheckJpeg(name, bytes);
-                return DecodeWithStb(name, bytes, "JPEG");
+                return JpegDecoder.Decode(name, bytes);
             case [(byte)'B', (byte)'M', ..]:
                 FileStructure.CheckBmp(name, bytes);
                 return DecodeWithStb(name, bytes, "BMP");
