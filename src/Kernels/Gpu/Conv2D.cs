@@ -1,16 +1,199 @@
 namespace Diffusion.Gpu.Kernels;
 
+/// <summary>
+/// Convolution and its gradients as matrix products whose operands are gathered from images while they run: nothing is unfolded in memory.
+/// </summary>
 internal sealed partial class GpuBackend
 {
+    /// <summary>Groups of threads that a split sum aims at: enough for the largest devices, the same for all of them.</summary>
+    private const int SplitGroups = 512;
+
+    /// <summary>Pixels below which a further split of the filter's gradient costs more than it brings.</summary>
+    private const int SmallestSplit = 512;
+
     public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y)
-        => throw new NotSupportedException();
+    {
+        if (IsFourWide(s.C, x, filter) && IsFourWide(s.K, y, epilogue.Bias, epilogue.Residual))
+            Conv2DForwardImplicitGemm<FourWide>(s, x, filter, epilogue, y);
+        else
+            Conv2DForwardImplicitGemm<OneWide>(s, x, filter, epilogue, y);
+    }
 
     public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, GradientTarget dx)
-        => throw new NotSupportedException();
+    {
+        if (dx.Tensor is null)
+            return;
+        // Every class of pixels (row mod stride, column mod stride) meets taps of its own and is a dense product.
+        for (int h = 0; h < Math.Min(s.Stride, s.H); h++)
+        {
+            for (int w = 0; w < Math.Min(s.Stride, s.W); w++)
+            {
+                if (IsFourWide(s.C, filter, dx.Tensor) && IsFourWide(s.K, dy))
+                    Conv2DBackwardInputImplicitGemm<FourWide>(s, h, w, dy, filter, dx);
+                else
+                    Conv2DBackwardInputImplicitGemm<OneWide>(s, h, w, dy, filter, dx);
+            }
+        }
+    }
 
     public override void Conv2DBackwardFilter(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter)
-        => throw new NotSupportedException();
+    {
+        if (dFilter.Tensor is null)
+            return;
+        if (IsFourWide(s.C, x, dFilter.Tensor) && IsFourWide(s.K, dy))
+            Conv2DBackwardFilterImplicitGemm<FourWide>(s, x, dy, dFilter);
+        else
+            Conv2DBackwardFilterImplicitGemm<OneWide>(s, x, dy, dFilter);
+    }
 
-    public override void ColumnSum(int rows, int columns, Tensor x, GradientTarget sum)
-        => throw new NotSupportedException();
+    /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
+    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y)
+        where TWidth : struct, IAccessWidth
+        => Multiply<PatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
+            Patches<TWidth>(s, x),
+            new MatrixSource<TWidth> { Values = View(filter), Rows = s.K, Columns = s.Depth },
+            new EpilogueResult<TWidth>
+            {
+                Values = View(y),
+                Lines = s.Pixels,
+                Columns = s.K,
+                Bias = View(epilogue.Bias ?? y),
+                HasBias = epilogue.Bias is null ? 0 : 1,
+                Residual = View(epilogue.Residual ?? y),
+                HasResidual = epilogue.Residual is null ? 0 : 1,
+                Activation = (int)epilogue.Activation,
+            },
+            Product(s.Pixels, s.K, s.Depth));
+
+    /// <summary>
+    /// One class of input pixels, from (firstH, firstW) on in steps of the stride: lines are its pixels, columns are input channels, depth
+    /// runs over the taps that reach it and output channels.
+    /// </summary>
+    private void Conv2DBackwardInputImplicitGemm<TWidth>(in Conv2DShape s, int firstH, int firstW, Tensor dy, Tensor filter,
+        GradientTarget dx)
+        where TWidth : struct, IAccessWidth
+    {
+        int pixelsH = (s.H - firstH + s.Stride - 1) / s.Stride, pixelsW = (s.W - firstW + s.Stride - 1) / s.Stride;
+        int firstR = (firstH + s.PadH) % s.Stride, firstS = (firstW + s.PadW) % s.Stride;
+        int tapsH = Math.Max(0, (s.R - firstR + s.Stride - 1) / s.Stride), tapsW = Math.Max(0, (s.S - firstS + s.Stride - 1) / s.Stride);
+        int depth = tapsH * tapsW * s.K, lines = s.N * pixelsH * pixelsW;
+        Multiply<PatchSource<TWidth>, ColumnsAreDepth, TurnedFilterSource<TWidth>, RowsAreDepth, PixelResult<TWidth>>(
+            new PatchSource<TWidth>
+            {
+                Image = View(dy),
+                ImageH = s.OutH,
+                ImageW = s.OutW,
+                Channels = Divisor.Of(s.K),
+                TapsW = Divisor.Of(Math.Max(1, tapsW)),
+                Columns = depth,
+                Rows = lines,
+                PositionsH = Divisor.Of(pixelsH),
+                PositionsW = Divisor.Of(pixelsW),
+                Stride = 1,
+                OriginH = (firstH + s.PadH) / s.Stride,
+                OriginW = (firstW + s.PadW) / s.Stride,
+                Step = -1,
+            },
+            new TurnedFilterSource<TWidth>
+            {
+                Filter = View(filter),
+                K = Divisor.Of(s.K),
+                TapsW = Divisor.Of(Math.Max(1, tapsW)),
+                Rows = depth,
+                R = s.R,
+                S = s.S,
+                C = s.C,
+                FirstR = firstR,
+                FirstS = firstS,
+                Stride = s.Stride,
+            },
+            new PixelResult<TWidth>
+            {
+                Values = View(dx.Tensor!),
+                Lines = lines,
+                H = s.H,
+                W = s.W,
+                C = s.C,
+                PixelsH = Divisor.Of(pixelsH),
+                PixelsW = Divisor.Of(pixelsW),
+                FirstH = firstH,
+                FirstW = firstW,
+                Step = s.Stride,
+                Accumulate = dx.Accumulate ? 1 : 0,
+            },
+            Product(lines, s.C, depth));
+    }
+
+    /// <summary>
+    /// Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch. A small filter leaves too
+    /// few tiles to fill a device, so the pixels are split; the parts are added in order by <see cref="SumRows"/>.
+    /// </summary>
+    private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter)
+        where TWidth : struct, IAccessWidth
+    {
+        int tiles = GemmShape.Tiles(s.K) * GemmShape.Tiles(s.Depth);
+        int parts = Math.Clamp(Math.Min(SplitGroups / tiles, s.Pixels / SmallestSplit), 1, SplitGroups);
+        int stages = (s.Pixels + (parts * ImplicitGemm.StageDepth) - 1) / (parts * ImplicitGemm.StageDepth);
+        var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * ImplicitGemm.StageDepth };
+        product.SliceStep = product.SliceDepth;
+        product.Slices = (s.Pixels + product.SliceDepth - 1) / product.SliceDepth;
+        int size = s.K * s.Depth;
+        using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
+        var target = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View;
+        Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, MatrixResult<TWidth>>(
+            new MatrixSource<TWidth> { Values = View(dy), Rows = s.Pixels, Columns = s.K },
+            Patches<TWidth>(s, x),
+            new MatrixResult<TWidth>
+            {
+                Values = target,
+                Lines = s.K,
+                Columns = s.Depth,
+                SliceStride = size,
+                Accumulate = product.Slices == 1 && dFilter.Accumulate ? 1 : 0,
+            },
+            product);
+        if (product.Slices > 1)
+            SumRows(product.Slices, size, partial.View, To(dFilter));
+    }
+
+    private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, Tensor x)
+        where TWidth : struct, IAccessWidth
+        => new()
+        {
+            Image = View(x),
+            ImageH = s.H,
+            ImageW = s.W,
+            Channels = Divisor.Of(s.C),
+            TapsW = Divisor.Of(s.S),
+            Columns = s.Depth,
+            Rows = s.Pixels,
+            PositionsH = Divisor.Of(s.OutH),
+            PositionsW = Divisor.Of(s.OutW),
+            Stride = s.Stride,
+            OriginH = -s.PadH,
+            OriginW = -s.PadW,
+            Step = 1,
+        };
+
+    private static GemmShape Product(int lines, int columns, int depth, int slices = 1)
+        => new() { Lines = lines, Columns = columns, Depth = depth, Slices = slices, SliceDepth = depth };
+
+    private void Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result, GemmShape shape)
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+        => _launcher.Launch(ImplicitGemm.Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
+            new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape },
+            new ILGPU.Index3D(checked((int)shape.Groups), 1, 1), ImplicitGemm.Threads);
+
+    /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory.</summary>
+    private static bool IsFourWide(int columns, params ReadOnlySpan<Tensor?> tensors)
+    {
+        bool isFourWide = (columns & 3) == 0;
+        foreach (var tensor in tensors)
+            isFourWide &= tensor is null || (tensor.Storage.Offset & 3) == 0;
+        return isFourWide;
+    }
 }
