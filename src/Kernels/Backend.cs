@@ -13,12 +13,25 @@ internal abstract partial class Backend(Device device) : IDisposable
 
     public MemoryUse Memory => _pool.Use;
 
+    /// <summary>Sentinels around what is allocated from now on: set by tests alone.</summary>
+    public MemoryGuard? Guard { get; set; }
+
     /// <summary>Gets memory from the pool, or from the device.</summary>
     /// <exception cref="DeviceException">The device has no room; the message says how much was needed.</exception>
-    public Storage Allocate(long count) => new(this, _pool.Rent(count, AllocateBlock, FreeBlock), 0, count);
+    public Storage Allocate(long count)
+    {
+        int margin = Guard is null ? 0 : MemoryGuard.Margin;
+        var block = _pool.Rent(count + (2 * margin), AllocateBlock, FreeBlock);
+        Guard?.Arm(block, count);
+        return new Storage(this, block, margin, count);
+    }
 
     /// <summary>Takes a block back into the pool.</summary>
-    public void Return(MemoryBlock block) => _pool.Return(block);
+    public void Return(MemoryBlock block)
+    {
+        Guard?.Inspect(block);
+        _pool.Return(block);
+    }
 
     /// <summary>Copies from the host.</summary>
     public abstract void Upload(ReadOnlySpan<float> source, Tensor destination);

@@ -1,0 +1,13 @@
+namespace Diffusion.Gpu.Kernels.Tests;
+
+/// <summary>Says at the end of a run on which devices it was.</summary>
+[SetUpFixture]
+public sealed class TestRun
+{
+    [OneTimeTearDown]
+    public void ReportAndClose()
+    {
+        TestContext.Progress.WriteLine(TestDevices.Report());
+        TestDevices.Close();
+    }
+}

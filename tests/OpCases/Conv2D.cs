@@ -1,0 +1,88 @@
+namespace Diffusion.Gpu.Kernels.OpCases;
+
+public static partial class Catalogue
+{
+    /// <summary>Convolutions: filter sizes, strides, paddings, channels around tile edges, and what follows the sum.</summary>
+    public static IEnumerable<OpCase> Conv2D =>
+    [
+        Convolution("1x1, one value", new(1, 1, 1, 1, 1, 1, 1, 1, 0, 0), bias: true, tiny: true),
+        Convolution("3x3", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), bias: true, tiny: true),
+        Convolution("3x3, no bias", new(1, 9, 11, 17, 33, 3, 3, 1, 1, 1)),
+        Convolution("3x3, 64 to 65 channels", new(1, 7, 5, 64, 65, 3, 3, 1, 1, 1), bias: true),
+        Convolution("3x3, 5 images", new(5, 5, 3, 8, 16, 3, 3, 1, 1, 1), bias: true),
+        Convolution("3x3 on 1x1 images", new(3, 1, 1, 5, 7, 3, 3, 1, 1, 1), bias: true),
+        Convolution("3x3 without padding", new(2, 7, 5, 5, 17, 3, 3, 1, 0, 0)),
+        Convolution("3x3, whole image to one pixel", new(2, 3, 3, 5, 3, 3, 3, 1, 0, 0)),
+        Convolution("3x3 at stride 2", new(2, 9, 11, 5, 7, 3, 3, 2, 1, 1), bias: true),
+        Convolution("3x3 at stride 2 without padding", new(1, 9, 11, 3, 17, 3, 3, 2, 0, 0)),
+        Convolution("3x3 at stride 3", new(2, 10, 8, 3, 5, 3, 3, 3, 1, 1), bias: true),
+        Convolution("3x3 at stride 2, last rows unread", new(1, 8, 10, 5, 4, 3, 3, 2, 0, 0), bias: true),
+        Convolution("2x2 at stride 2", new(2, 6, 8, 5, 9, 2, 2, 2, 0, 0), bias: true),
+        Convolution("2x2 with padding", new(1, 4, 5, 3, 4, 2, 2, 1, 1, 1)),
+        Convolution("1x1", new(1, 9, 11, 63, 129, 1, 1, 1, 0, 0), bias: true),
+        Convolution("1x1, 129 pixels", new(1, 1, 129, 33, 64, 1, 1, 1, 0, 0)),
+        Convolution("1x1, 129 to 3 channels", new(2, 7, 5, 129, 3, 1, 1, 1, 0, 0), bias: true),
+        Convolution("1x1, 3 to 130 channels", new(3, 3, 5, 3, 130, 1, 1, 1, 0, 0), bias: true),
+        Convolution("1x1 at stride 2", new(2, 7, 5, 6, 5, 1, 1, 2, 0, 0)),
+        Convolution("1x1 with padding", new(1, 3, 4, 3, 5, 1, 1, 1, 1, 1), bias: true),
+        Convolution("5x5", new(1, 7, 9, 5, 8, 5, 5, 1, 2, 2), bias: true),
+        Convolution("7x7", new(1, 9, 11, 3, 17, 7, 7, 1, 3, 3), bias: true),
+        Convolution("7x7 on 1x1 images", new(2, 1, 1, 3, 5, 7, 7, 1, 3, 3)),
+        Convolution("7x7 on images smaller than the filter", new(1, 4, 3, 5, 4, 7, 7, 1, 3, 3)),
+        Convolution("1x7", new(1, 7, 9, 5, 6, 1, 7, 1, 0, 3)),
+        Convolution("7x1", new(1, 9, 7, 6, 5, 7, 1, 1, 3, 0)),
+        Convolution("3x1 at stride 2", new(2, 9, 7, 5, 4, 3, 1, 2, 1, 0), bias: true),
+        Convolution("3x3, residual", new(2, 5, 7, 9, 6, 3, 3, 1, 1, 1), bias: true, residual: true),
+        Convolution("3x3, ReLU", new(2, 5, 7, 3, 17, 3, 3, 1, 1, 1), bias: true, activation: Activation.Relu),
+        Convolution("3x3, SiLU", new(2, 5, 7, 3, 17, 3, 3, 1, 1, 1), bias: true, activation: Activation.Silu),
+        Convolution("1x1, residual and SiLU", new(2, 5, 7, 16, 33, 1, 1, 1, 0, 0), residual: true, activation: Activation.Silu, tiny: true),
+        Convolution("3x3, NaN reaches its own windows only", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), bias: true, planted: [float.NaN]),
+    ];
+
+    private static OpCase Convolution(string name, Conv2DShape s, bool bias = false, bool residual = false,
+        Activation activation = Activation.None, bool tiny = false, float[]? planted = null)
+    {
+        double limit = 2 / Math.Sqrt(s.Depth);
+        List<OpInput> inputs = [Input("x", [s.N, s.H, s.W, s.C]), Input("filter", [s.K, s.R, s.S, s.C], -limit, limit)];
+        if (bias)
+            inputs.Add(Input("bias", [s.K]));
+        if (residual)
+            inputs.Add(Input("residual", [s.N, s.OutH, s.OutW, s.K]));
+        if (planted is not null)
+            inputs = [.. inputs.Select(input => input with { HasGradient = false, Planted = input.Name == "x" ? planted : [] })];
+        return new OpCase($"Conv2D {name}", inputs,
+            (tape, t) => tape.Conv2D(t[0], t[1], bias ? t[2] : null, s.Stride, s.PadH, s.PadW, residual ? t[^1] : null, activation),
+            v => Convolved(s, v[0], v[1], bias ? v[2] : null, residual ? v[^1] : null, activation)) { Tiny = tiny };
+    }
+
+    private static double[] Convolved(Conv2DShape s, double[] x, double[] filter, double[]? bias, double[]? residual, Activation activation)
+    {
+        var y = new double[s.Pixels * s.K];
+        int at = 0;
+        for (int n = 0; n < s.N; n++)
+            for (int i = 0; i < s.OutH; i++)
+                for (int j = 0; j < s.OutW; j++)
+                    for (int k = 0; k < s.K; k++, at++)
+                    {
+                        double sum = (bias?[k] ?? 0) + (residual?[at] ?? 0);
+                        for (int r = 0; r < s.R; r++)
+                            for (int q = 0; q < s.S; q++)
+                            {
+                                int row = (i * s.Stride) + r - s.PadH, column = (j * s.Stride) + q - s.PadW;
+                                if (row < 0 || row >= s.H || column < 0 || column >= s.W)
+                                    continue;
+                                int from = ((((n * s.H) + row) * s.W) + column) * s.C;
+                                int tap = ((((k * s.R) + r) * s.S) + q) * s.C;
+                                for (int c = 0; c < s.C; c++)
+                                    sum += x[from + c] * filter[tap + c];
+                            }
+                        y[at] = activation switch
+                        {
+                            Activation.Relu => Math.Max(sum, 0),
+                            Activation.Silu => sum * Sigmoid(sum),
+                            _ => sum,
+                        };
+                    }
+        return y;
+    }
+}
