@@ -3,26 +3,29 @@ namespace Diffusion.Gpu.Kernels.Tests;
 /// <summary>The devices that tests run on, opened once each and guarded against stray writes.</summary>
 internal static class TestDevices
 {
+    /// <summary>Every device that tests look for.</summary>
+    public static readonly string[] Wanted = ["cpu", "opencl:0", "cuda:0", "emulator"];
+
     private static readonly Dictionary<string, Device> Opened = [];
-    private static readonly SortedDictionary<string, string> Missing = [];
 
-    /// <summary>Devices for cases of any size; fixtures take one each.</summary>
-    public static string[] Fast { get; } = ["cpu", "opencl:0", "cuda:0"];
+    /// <summary>All devices of this machine, the kernel emulator for tiny cases included.</summary>
+    public static IEnumerable<string> All => Wanted.Where(id => Problem(id) is null);
 
-    /// <summary>All devices, the kernel emulator for tiny cases included.</summary>
-    public static string[] All { get; } = [.. Fast, "emulator"];
+    /// <summary>The devices of this machine for cases of any size.</summary>
+    public static IEnumerable<string> Fast => All.Where(id => id != "emulator");
 
-    /// <summary>The device of an identifier; the test is skipped by name where this machine does not have it.</summary>
+    /// <summary>Why a device cannot be tested here, or null.</summary>
+    public static string? Problem(string id)
+    {
+        var info = Device.List().FirstOrDefault(d => d.Id == id);
+        return info is null ? "this machine has none" : info.Problem;
+    }
+
+    /// <summary>The device of an identifier.</summary>
     public static Device Open(string id)
     {
         if (Opened.TryGetValue(id, out var device))
             return device;
-        var info = Device.List().FirstOrDefault(d => d.Id == id);
-        if (info is null || info.Problem is not null)
-        {
-            Missing[id] = info?.Problem ?? "not present";
-            Assert.Ignore($"{id} is skipped: {Missing[id]}");
-        }
         device = Device.Open(id);
         device.Backend.Guard = new MemoryGuard(device.Backend);
         return Opened[id] = device;
@@ -37,15 +40,27 @@ internal static class TestDevices
         Assert.That(found, Is.Empty, $"writes beside a tensor on {device.Info.Id}");
     }
 
-    /// <summary>Which devices ran and which were missing.</summary>
-    public static string Report() => string.Join(Environment.NewLine,
-        [.. Opened.Select(d => $"ran on {d.Key}: {d.Value.Info.Name}, {d.Value.Info.Driver}"), .. Missing.Select(m => $"skipped {m.Key}: {m.Value}")]);
-
-    /// <summary>Returns the devices.</summary>
-    public static void Close()
+    /// <summary>Returns the devices and says which they were.</summary>
+    public static string Close()
     {
+        var lines = Opened.Select(entry => $"ran on {entry.Key}: {entry.Value.Info.Name}, {entry.Value.Info.Driver}").ToList();
         foreach (var device in Opened.Values)
             device.Dispose();
         Opened.Clear();
+        return string.Join(Environment.NewLine, lines);
+    }
+}
+
+/// <summary>Names the devices that a run leaves out.</summary>
+public sealed class TestDevicePresence
+{
+    private static string[] Wanted => TestDevices.Wanted;
+
+    [TestCaseSource(nameof(Wanted))]
+    public void Device_takes_part_in_this_run(string id)
+    {
+        if (TestDevices.Problem(id) is { } problem)
+            Assert.Ignore($"{id} is skipped: {problem}");
+        Assert.That(TestDevices.Open(id).Info.Id, Is.EqualTo(id));
     }
 }

@@ -5,9 +5,8 @@ namespace Diffusion.Gpu.Kernels.Tests;
 public sealed class TestRun
 {
     [OneTimeTearDown]
-    public void ReportAndClose()
+    public void CloseDevices()
     {
-        TestContext.Progress.WriteLine(TestDevices.Report());
-        TestDevices.Close();
+        TestContext.Progress.WriteLine(TestDevices.Close());
     }
 }
