@@ -129,7 +129,8 @@ internal sealed class JpegHuffmanTable
 
                 if (length <= QuickBits)
                 {
-                    table.quick.AsSpan(code << (QuickBits - length), 1 << (QuickBits - length)).Fill((short)((length << 8) | symbols[index]));
+                    var range = table.quick.AsSpan(code << (QuickBits - length), 1 << (QuickBits - length));
+                    range.Fill((short)((length << 8) | symbols[index]));
                 }
             }
 

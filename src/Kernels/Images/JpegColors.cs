@@ -148,7 +148,7 @@ internal static class JpegColors
 
     private static int Clip(int value) => Math.Clamp(value, 0, 255);
 
-    /// <summary>What an ink leaves of the white that black leaves, as Pillow's CMYK to RGB: white less ink x white / 255, rounded.</summary>
+    /// <summary>Pillow's CMYK to RGB: the white that black leaves, less ink x white / 255, rounded.</summary>
     private static int Print(int ink, int white)
     {
         int product = (ink * white) + 128;

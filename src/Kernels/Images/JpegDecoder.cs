@@ -88,7 +88,8 @@ internal sealed class JpegDecoder
                 ReadHuffmanTables(data);
                 break;
             case >= 0xC3 and <= 0xCF and not 0xC8:
-                throw new ImageFormatException(name, $"this kind of JPEG (marker FF{marker:X2}: lossless, hierarchical or arithmetic coding) "
+                throw new ImageFormatException(name,
+                    $"this kind of JPEG (marker FF{marker:X2}: lossless, hierarchical or arithmetic coding) "
                     + "is not decoded", "convert the file to baseline JPEG or PNG");
             case 0xDB:
                 ReadQuantisation(data);
@@ -164,7 +165,8 @@ internal sealed class JpegDecoder
             var component = frame.Components.FirstOrDefault(candidate => candidate.Id == id) ?? throw BadSegment("scan header");
             component.DcTable = dcTables[(tables >> 4) & 3];
             component.AcTable = acTables[tables & 3];
-            component.Quantisation ??= quantisation[component.QuantisationIndex] ?? throw BadSegment("scan header (quantisation table missing)");
+            component.Quantisation ??= quantisation[component.QuantisationIndex]
+                ?? throw BadSegment("scan header (quantisation table missing)");
             components[i] = component;
         }
 

@@ -84,7 +84,8 @@ internal sealed class JpegFrame
         {
             for (int block = 0; block < component.Coefficients.Length / 64; block++)
             {
-                component.Transform(component.Coefficients.AsSpan(block * 64, 64), block % component.BlocksWide, block / component.BlocksWide);
+                var coefficients = component.Coefficients.AsSpan(block * 64, 64);
+                component.Transform(coefficients, block % component.BlocksWide, block / component.BlocksWide);
             }
         }
     }

@@ -116,3 +116,6 @@ public static class ElementTypes
         }
     }
 }
+
+/// <summary>Turns stored elements into values; the destination says how many.</summary>
+internal delegate void ElementConversion<T>(ElementType type, ReadOnlySpan<byte> source, Span<T> destination);

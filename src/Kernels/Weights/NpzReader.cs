@@ -100,9 +100,7 @@ public sealed class NpzReader : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose() => archive.Dispose();
 
-    private delegate void Conversion<T>(ElementType type, ReadOnlySpan<byte> source, Span<T> destination);
-
-    private T[] Read<T>(string name, bool floats, Conversion<T> conversion)
+    private T[] Read<T>(string name, bool floats, ElementConversion<T> conversion)
     {
         var (file, header, entry) = Find(name);
         if (entry.Type.IsFloat() != floats)

@@ -164,9 +164,7 @@ public sealed class SafetensorsReader : IDisposable
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
 
-    private delegate void Conversion<T>(ElementType type, ReadOnlySpan<byte> source, Span<T> destination);
-
-    private void Convert<T>(TensorEntry entry, long offset, Span<T> destination, Conversion<T> conversion)
+    private void Convert<T>(TensorEntry entry, long offset, Span<T> destination, ElementConversion<T> conversion)
     {
         int size = entry.Type.Size();
         var bytes = new byte[Math.Min(1 << 16, entry.ByteLength)];

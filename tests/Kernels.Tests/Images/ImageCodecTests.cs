@@ -27,7 +27,7 @@ public sealed class ImageCodecTests
     {
         byte[] bytes = Golden(file);
         bool isPng = file.EndsWith("png", StringComparison.Ordinal);
-        for (int at = 0; at < bytes.Length; at += 3)
+        for (int at = 0; at < bytes.Length; at += 7)
         {
             byte[] damaged = [.. bytes];
             damaged[at] ^= 0x55;
@@ -79,6 +79,24 @@ public sealed class ImageCodecTests
         jpeg.AsSpan(frame + 5, 4).Fill(0xFF);
         Assert.That(() => ImageCodec.Default.Decode("bomb.jpg", jpeg),
             Throws.TypeOf<ImageFormatException>().With.Message.Contains("65535x65535"));
+    }
+
+    [TestCase(0xC9, "not decoded")]
+    [TestCase(0xC3, "not decoded")]
+    [TestCase(0xC1, null)]
+    public void Codec_refuses_kinds_of_jpeg_that_it_does_not_decode(int marker, string? expected)
+    {
+        byte[] jpeg = Golden("jpeg_12_1x1_q75_420.jpg");
+        jpeg[jpeg.AsSpan().IndexOf(new byte[] { 0xFF, 0xC0 }) + 1] = (byte)marker;
+        if (expected is null)
+        {
+            // Extended sequential coding with 8 bits is baseline with more tables.
+            Assert.That(ImageCodec.Default.Decode("a.jpg", jpeg).Width, Is.EqualTo(1));
+            return;
+        }
+
+        Assert.That(() => ImageCodec.Default.Decode("a.jpg", jpeg),
+            Throws.TypeOf<ImageFormatException>().With.Message.Contains(expected).And.Message.Contains("convert"));
     }
 
     [Test]
