@@ -22,7 +22,7 @@ internal sealed partial class GpuBackend
         int rowsOfPart = Math.Max(8 * RowLanes, (rows + RowParts - 1) / RowParts);
         int parts = (rows + rowsOfPart - 1) / rowsOfPart;
         int groups = (columns + ColumnsOfGroup - 1) / ColumnsOfGroup;
-        if (columns >= SplitGroups * ColumnsOfGroup || parts == 1)
+        if (parts == 1)
         {
             _launcher.Launch(SumColumns, new ColumnSumArguments { X = x, Sum = sum, Rows = rows, Columns = columns, RowsOfPart = rows },
                 new Index3D(groups, 1, 1), ColumnsOfGroup * RowLanes);
