@@ -1,3 +1,5 @@
+using Diffusion.Gpu.Kernels.OpCases;
+
 namespace Diffusion.Gpu.Kernels.Tests;
 
 /// <summary>Says at the end of a run on which devices it was.</summary>
