@@ -2,9 +2,17 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
 {
-    public override void AddForward(Tensor a, Tensor b, Tensor y)
-        => throw new NotSupportedException();
+    public override void AddForward(Tensor a, Tensor b, Tensor y) => ElementMap.Run(default(Sum), a, b, null, new GradientTarget(y, false));
 
-    public override void Accumulate(Tensor x, GradientTarget target)
-        => throw new NotSupportedException();
+    public override void Accumulate(Tensor x, GradientTarget target) => ElementMap.Run(default(Identity), x, null, null, target);
+
+    private readonly struct Sum : IElementMap
+    {
+        public Lanes Apply(Lanes a, Lanes b, Lanes c) => a + b;
+    }
+
+    private readonly struct Identity : IElementMap
+    {
+        public Lanes Apply(Lanes a, Lanes b, Lanes c) => a;
+    }
 }

@@ -46,6 +46,9 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
     /// <summary>The address of a tensor's first value.</summary>
     internal static float* Pointer(Tensor tensor) => ((CpuBlock)tensor.Storage.Block).Pointer + tensor.Storage.Offset;
 
+    /// <summary>The address of a tensor's first value, null for no tensor.</summary>
+    internal static float* PointerOrNull(Tensor? tensor) => tensor is null ? null : Pointer(tensor);
+
     /// <summary>A tensor's values.</summary>
     internal static Span<float> Span(Tensor tensor) => new(Pointer(tensor), checked((int)tensor.Count));
 

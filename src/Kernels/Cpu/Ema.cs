@@ -3,5 +3,10 @@ namespace Diffusion.Gpu.Kernels;
 internal sealed partial class CpuBackend
 {
     public override void Lerp(Tensor average, Tensor value, float weight)
-        => throw new NotSupportedException();
+        => ElementMap.Run(new Mix(weight), average, value, null, new GradientTarget(average, false));
+
+    private readonly struct Mix(float weight) : IElementMap
+    {
+        public Lanes Apply(Lanes a, Lanes b, Lanes c) => Simd.MultiplyAdd(Simd.Splat(weight), b - a, a);
+    }
 }

@@ -2,6 +2,5 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
 {
-    public override void Fill(Tensor y, float value)
-        => throw new NotSupportedException();
+    public override void Fill(Tensor y, float value) => Span(y).Fill(value);
 }
