@@ -96,7 +96,7 @@ internal static class AttentionKernels
             AttentionTile.AddProduct(ref sum, weights, valueTile, thread);
         }
 
-        total = SumOfRows(scratch, total, thread);
+        total = AttentionTile.SumOfRows(scratch, total, thread);
         sum.R0 = F4.Scale(sum.R0, 1 / total.X);
         sum.R1 = F4.Scale(sum.R1, 1 / total.Y);
         sum.R2 = F4.Scale(sum.R2, 1 / total.Z);
@@ -268,16 +268,5 @@ internal static class AttentionKernels
         for (int i = thread >> 3; i < AttentionTile.Threads; i += 8)
             own = Max(own, scratch[i]);
         return own;
-    }
-
-    /// <summary>The sum of each of four rows over the eight threads that share them, in their order.</summary>
-    private static F4 SumOfRows(ArrayView<F4> scratch, F4 own, int thread)
-    {
-        scratch[((thread & 7) << 3) + (thread >> 3)] = own;
-        Group.Barrier();
-        F4 sum = default;
-        for (int i = thread >> 3; i < AttentionTile.Threads; i += 8)
-            sum = F4.Add(sum, scratch[i]);
-        return sum;
     }
 }

@@ -183,6 +183,17 @@ internal static class AttentionTile
         }
     }
 
+    /// <summary>The sum of each of four rows over the eight threads that share them, in their order.</summary>
+    public static F4 SumOfRows(ArrayView<F4> scratch, F4 own, int thread)
+    {
+        scratch[((thread & 7) << 3) + (thread >> 3)] = own;
+        Group.Barrier();
+        F4 sum = default;
+        for (int i = thread >> 3; i < Threads; i += 8)
+            sum = F4.Add(sum, scratch[i]);
+        return sum;
+    }
+
     /// <summary>Stores the thread's sums as gradients of rows.</summary>
     public static void Write(HeadRows rows, int firstRow, int firstChannel, in Tile4x4 sums, int tokenMode, int slotMode, int thread)
     {
