@@ -19,19 +19,19 @@ internal interface IColumnTerms
 /// <summary>Sums over the positions of each sample and channel: what the gradients of gains, biases and modulations need.</summary>
 internal sealed partial class GpuBackend
 {
-    private const int SumColumns = 32;
-    private const int SumRows = Launcher.GroupSize / SumColumns;
+    private const int TermColumns = 32;
+    private const int TermRows = Launcher.GroupSize / TermColumns;
 
     /// <summary>Positions a group adds: 32 a thread.</summary>
-    private const int SumChunk = 32 * SumRows;
+    private const int TermChunk = 32 * TermRows;
 
     /// <summary>Σ over p of both terms for each sample and channel: [N,2,C]. One pass over the operands, in the order of p.</summary>
     private Workspace ColumnSums<TTerms>(in RowShape s, TTerms terms)
         where TTerms : struct, IColumnTerms
     {
-        int chunks = Launcher.GroupsFor(s.P, SumChunk), columns = Launcher.GroupsFor(s.C, SumColumns);
+        int chunks = Launcher.GroupsFor(s.P, TermChunk), columns = Launcher.GroupsFor(s.C, TermColumns);
         var partial = Rent(2L * s.N * chunks * s.C);
-        _launcher.Launch(ColumnSum, new ColumnSumArgs<TTerms>(terms, s.P, s.C, columns, chunks, partial.View),
+        _launcher.Launch(SumTerms, new SumTermsArgs<TTerms>(terms, s.P, s.C, columns, chunks, partial.View),
             new Index3D(columns * chunks * s.N, 1, 1));
         if (chunks == 1)
             return partial;
@@ -48,23 +48,23 @@ internal sealed partial class GpuBackend
             _launcher.ForEach(s.C, new AddSamplesKernel(sums.View, s.N, s.C, which, To(target)));
     }
 
-    internal readonly record struct ColumnSumArgs<TTerms>(TTerms Terms, int P, int C, int Columns, int Chunks, ArrayView<float> Partial);
+    internal readonly record struct SumTermsArgs<TTerms>(TTerms Terms, int P, int C, int Columns, int Chunks, ArrayView<float> Partial);
 
     /// <summary>
     /// Group = 32 channels of one chunk of one sample; thread = one channel of every eighth position, then a tree over the eight.
     /// Shared: 2 KB. Partial is [N,chunks,2,C].
     /// </summary>
-    internal static void ColumnSum<TTerms>(ColumnSumArgs<TTerms> a)
+    internal static void SumTerms<TTerms>(SumTermsArgs<TTerms> a)
         where TTerms : struct, IColumnTerms
     {
         var sharedA = SharedMemory.Allocate<float>(Launcher.GroupSize);
         var sharedB = SharedMemory.Allocate<float>(Launcher.GroupSize);
         int part = Grid.IdxX / a.Columns, n = part / a.Chunks, t = Group.IdxX;
-        int c = ((Grid.IdxX - (part * a.Columns)) * SumColumns) + (t & (SumColumns - 1));
-        int first = (part - (n * a.Chunks)) * SumChunk;
-        int end = c >= a.C ? 0 : a.P - first < SumChunk ? a.P : first + SumChunk;
+        int c = ((Grid.IdxX - (part * a.Columns)) * TermColumns) + (t & (TermColumns - 1));
+        int first = (part - (n * a.Chunks)) * TermChunk;
+        int end = c >= a.C ? 0 : a.P - first < TermChunk ? a.P : first + TermChunk;
         float sumA = 0, sumB = 0;
-        for (int p = first + (t >> 5); p < end; p += SumRows)
+        for (int p = first + (t >> 5); p < end; p += TermRows)
         {
             var terms = a.Terms.At(n, (n * a.P) + p, c);
             sumA += terms.A;
@@ -73,7 +73,7 @@ internal sealed partial class GpuBackend
         sharedA[t] = sumA;
         sharedB[t] = sumB;
         Group.Barrier();
-        for (int half = Launcher.GroupSize / 2; half >= SumColumns; half >>= 1)
+        for (int half = Launcher.GroupSize / 2; half >= TermColumns; half >>= 1)
         {
             if (t < half)
             {
@@ -82,7 +82,7 @@ internal sealed partial class GpuBackend
             }
             Group.Barrier();
         }
-        if (t < SumColumns && c < a.C)
+        if (t < TermColumns && c < a.C)
         {
             int at = (part * 2 * a.C) + c;
             a.Partial[at] = sharedA[t];

@@ -32,20 +32,20 @@ internal sealed partial class GpuBackend
     /// </summary>
     internal static void GroupNormForward(GroupNormForwardArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int n = Grid.IdxX / a.Groups, width = a.C / a.Groups, firstChannel = (Grid.IdxX - (n * a.Groups)) * width;
         int first = (n * a.P * a.C) + firstChannel, count = a.P * width;
         float sum = 0;
         for (int i = Group.IdxX; i < count; i += Launcher.GroupSize)
             sum += a.X[first + (i / width * a.C) + (i % width)];
-        float mean = RowLanes.Whole.Sum(shared, sum) / count;
+        float mean = RowReduction.Whole.Sum(shared, sum) / count;
         sum = 0;
         for (int i = Group.IdxX; i < count; i += Launcher.GroupSize)
         {
             float difference = a.X[first + (i / width * a.C) + (i % width)] - mean;
             sum += difference * difference;
         }
-        float inverse = 1 / MathF.Sqrt((RowLanes.Whole.Sum(shared, sum) / count) + a.Epsilon);
+        float inverse = 1 / MathF.Sqrt((RowReduction.Whole.Sum(shared, sum) / count) + a.Epsilon);
         if (Group.IdxX == 0)
         {
             a.Statistics[2 * Grid.IdxX] = mean;

@@ -6,29 +6,29 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>A group of 256 threads as rows of 2^bits lanes that reduce together: many short rows a group, or one long one.</summary>
 /// <remarks>Trees in shared memory: their order depends on the row's length alone, and every device has them. Every thread of the group
 /// must call a reduction, also those whose row lies past the end. Shared: 1 KB, given by the kernel.</remarks>
-internal readonly struct RowLanes
+internal readonly struct RowReduction
 {
     private const int GroupBits = 8;
     private readonly int _rows;
     private readonly int _bits;
 
-    private RowLanes(int rows, int bits)
+    private RowReduction(int rows, int bits)
     {
         _rows = rows;
         _bits = bits;
     }
 
     /// <summary>About four values a lane, so that short rows do not idle most of a group.</summary>
-    public static RowLanes For(int rows, int length)
+    public static RowReduction For(int rows, int length)
     {
         int bits = 3;
         while (bits < GroupBits && 4 << bits < length)
             bits++;
-        return new RowLanes(rows, bits);
+        return new RowReduction(rows, bits);
     }
 
     /// <summary>The whole group on one row.</summary>
-    public static RowLanes Whole => new(int.MaxValue, GroupBits);
+    public static RowReduction Whole => new(int.MaxValue, GroupBits);
 
     /// <summary>Groups that cover all rows.</summary>
     public int Groups => Launcher.GroupsFor(_rows, 1 << (GroupBits - _bits));
@@ -111,13 +111,13 @@ internal sealed partial class GpuBackend
     internal static void ChunkSum<TTerm>(ChunkSumArgs<TTerm> a)
         where TTerm : struct, ITerm
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int n = Grid.IdxX / a.Chunks, first = (Grid.IdxX - (n * a.Chunks)) * TotalChunk;
         int end = a.P - first < TotalChunk ? a.P : first + TotalChunk;
         float sum = 0;
         for (int p = first + Group.IdxX; p < end; p += Launcher.GroupSize)
             sum += a.Term.At((n * a.P) + p);
-        sum = RowLanes.Whole.Sum(shared, sum);
+        sum = RowReduction.Whole.Sum(shared, sum);
         if (Group.IdxX == 0)
             a.Partial[Grid.IdxX] = sum;
     }
@@ -125,11 +125,11 @@ internal sealed partial class GpuBackend
     /// <summary>One group; thread t adds chunks t, t + 256, ….</summary>
     internal static void FinishTotal(FinishTotalArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         float sum = 0;
         for (int i = Group.IdxX; i < a.Count; i += Launcher.GroupSize)
             sum += a.Weighted != 0 ? a.Partial[i] * a.Weights[i / a.Chunks] : a.Partial[i];
-        sum = RowLanes.Whole.Sum(shared, sum);
+        sum = RowReduction.Whole.Sum(shared, sum);
         if (Group.IdxX == 0)
             a.Result[0] = sum * a.Scale;
     }

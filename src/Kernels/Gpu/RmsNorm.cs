@@ -6,7 +6,7 @@ internal sealed partial class GpuBackend
 {
     public override void RmsNormForward(in RowShape s, Tensor x, Tensor gain, Tensor? scaleShift, bool silu, Tensor y)
     {
-        var lanes = RowLanes.For(s.Rows, s.C);
+        var lanes = RowReduction.For(s.Rows, s.C);
         _launcher.Launch(RmsNormForward, new RmsNormForwardArgs(lanes, s.P, s.C, View(x), After(s, gain, scaleShift, silu), View(y)),
             new Index3D(lanes.Groups, 1, 1));
     }
@@ -14,7 +14,7 @@ internal sealed partial class GpuBackend
     public override void RmsNormBackward(in RowShape s, Tensor x, Tensor gain, Tensor? scaleShift, bool silu, Tensor dy, GradientTarget dx,
         GradientTarget dGain, GradientTarget dScaleShift)
     {
-        var lanes = RowLanes.For(s.Rows, s.C);
+        var lanes = RowReduction.For(s.Rows, s.C);
         var after = After(s, gain, scaleShift, silu);
         using var factors = Rent(s.Rows);
         _launcher.Launch(RmsNormBackward, new RmsNormBackwardArgs(lanes, s.P, s.C, View(x), after, View(dy), dx.Tensor is null ? 0 : 1,
@@ -57,16 +57,16 @@ internal sealed partial class GpuBackend
         }
     }
 
-    internal readonly record struct RmsNormForwardArgs(RowLanes Lanes, int P, int C, ArrayView<float> X, RmsNormAfter After,
+    internal readonly record struct RmsNormForwardArgs(RowReduction Lanes, int P, int C, ArrayView<float> X, RmsNormAfter After,
         ArrayView<float> Y);
 
-    internal readonly record struct RmsNormBackwardArgs(RowLanes Lanes, int P, int C, ArrayView<float> X, RmsNormAfter After,
+    internal readonly record struct RmsNormBackwardArgs(RowReduction Lanes, int P, int C, ArrayView<float> X, RmsNormAfter After,
         ArrayView<float> Dy, int Wanted, Target Dx, ArrayView<float> Factors);
 
     /// <summary>Row of lanes = one position. Reads x twice, the second time from the cache.</summary>
     internal static void RmsNormForward(RmsNormForwardArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int row = a.Lanes.Row, at = row * a.C, n = row / a.P, end = a.Lanes.End(a.C);
         float factor = RmsNormFactor(RmsNormNorm(a.Lanes, shared, a.X, at, end), a.C);
         for (int c = a.Lanes.Lane; c < end; c += a.Lanes.Lanes)
@@ -79,7 +79,7 @@ internal sealed partial class GpuBackend
     /// </summary>
     internal static void RmsNormBackward(RmsNormBackwardArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int row = a.Lanes.Row, at = row * a.C, n = row / a.P, end = a.Lanes.End(a.C);
         float norm = RmsNormNorm(a.Lanes, shared, a.X, at, end), factor = RmsNormFactor(norm, a.C);
         if (a.Lanes.Lane < end)
@@ -105,7 +105,7 @@ internal sealed partial class GpuBackend
 
     private const float RmsNormFloor = 1e-12f;
 
-    private static float RmsNormNorm(RowLanes lanes, ArrayView<float> shared, ArrayView<float> x, int at, int end)
+    private static float RmsNormNorm(RowReduction lanes, ArrayView<float> shared, ArrayView<float> x, int at, int end)
     {
         float sum = 0;
         for (int c = lanes.Lane; c < end; c += lanes.Lanes)

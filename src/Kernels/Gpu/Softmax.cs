@@ -12,7 +12,7 @@ internal sealed partial class GpuBackend
             _launcher.ForEach((long)s.Outer * s.Inner, new SoftmaxForwardLineKernel(View(x), View(y), s.Length, s.Inner));
             return;
         }
-        var lanes = RowLanes.For(s.Outer, s.Length);
+        var lanes = RowReduction.For(s.Outer, s.Length);
         _launcher.Launch(SoftmaxForwardRow, new SoftmaxForwardArgs(lanes, s.Length, View(x), View(y)), new Index3D(lanes.Groups, 1, 1));
     }
 
@@ -25,19 +25,19 @@ internal sealed partial class GpuBackend
             _launcher.ForEach((long)s.Outer * s.Inner, new SoftmaxBackwardLineKernel(View(y), View(dy), To(dx), s.Length, s.Inner));
             return;
         }
-        var lanes = RowLanes.For(s.Outer, s.Length);
+        var lanes = RowReduction.For(s.Outer, s.Length);
         _launcher.Launch(SoftmaxBackwardRow, new SoftmaxBackwardArgs(lanes, s.Length, View(y), View(dy), To(dx)),
             new Index3D(lanes.Groups, 1, 1));
     }
 
-    internal readonly record struct SoftmaxForwardArgs(RowLanes Lanes, int Length, ArrayView<float> X, ArrayView<float> Y);
+    internal readonly record struct SoftmaxForwardArgs(RowReduction Lanes, int Length, ArrayView<float> X, ArrayView<float> Y);
 
-    internal readonly record struct SoftmaxBackwardArgs(RowLanes Lanes, int Length, ArrayView<float> Y, ArrayView<float> Dy, Target Dx);
+    internal readonly record struct SoftmaxBackwardArgs(RowReduction Lanes, int Length, ArrayView<float> Y, ArrayView<float> Dy, Target Dx);
 
     /// <summary>Row of lanes = one row. Three passes over x: maximum, sum, output.</summary>
     internal static void SoftmaxForwardRow(SoftmaxForwardArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int at = a.Lanes.Row * a.Length, end = a.Lanes.End(a.Length);
         float max = float.NegativeInfinity, sum = 0;
         for (int i = a.Lanes.Lane; i < end; i += a.Lanes.Lanes)
@@ -53,7 +53,7 @@ internal sealed partial class GpuBackend
     /// <summary>Row of lanes = one row: dx = y · (dy − Σ y · dy).</summary>
     internal static void SoftmaxBackwardRow(SoftmaxBackwardArgs a)
     {
-        var shared = RowLanes.Shared();
+        var shared = RowReduction.Shared();
         int at = a.Lanes.Row * a.Length, end = a.Lanes.End(a.Length);
         float dot = 0;
         for (int i = a.Lanes.Lane; i < end; i += a.Lanes.Lanes)
