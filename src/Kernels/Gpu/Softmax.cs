@@ -50,17 +50,22 @@ internal sealed partial class GpuBackend
             a.Y[at + i] = MathF.Exp(a.X[at + i] - max) / sum;
     }
 
-    /// <summary>Row of lanes = one row: dx = y · (dy − Σ y · dy).</summary>
+    /// <summary>Row of lanes = one row: dx = y · (dy − mean), mean = Σ y · dy.</summary>
+    /// <remarks>The mean is taken twice, the second time of what the first left over: where one y is nearly 1, its dy − mean is as small
+    /// as the rounding errors of y, and the second mean removes those.</remarks>
     internal static void SoftmaxBackwardRow(SoftmaxBackwardArgs a)
     {
         var shared = RowReduction.Shared();
         int at = a.Lanes.Row * a.Length, end = a.Lanes.End(a.Length);
-        float dot = 0;
+        float mean = 0, rest = 0;
         for (int i = a.Lanes.Lane; i < end; i += a.Lanes.Lanes)
-            dot += a.Y[at + i] * a.Dy[at + i];
-        dot = a.Lanes.Sum(shared, dot);
+            mean += a.Y[at + i] * a.Dy[at + i];
+        mean = a.Lanes.Sum(shared, mean);
         for (int i = a.Lanes.Lane; i < end; i += a.Lanes.Lanes)
-            a.Dx.Store(at + i, a.Y[at + i] * (a.Dy[at + i] - dot));
+            rest += a.Y[at + i] * (a.Dy[at + i] - mean);
+        rest = a.Lanes.Sum(shared, rest);
+        for (int i = a.Lanes.Lane; i < end; i += a.Lanes.Lanes)
+            a.Dx.Store(at + i, a.Y[at + i] * (a.Dy[at + i] - mean - rest));
     }
 
     internal readonly struct SoftmaxForwardLineKernel(ArrayView<float> x, ArrayView<float> y, int length, int inner) : IElementKernel
@@ -84,11 +89,13 @@ internal sealed partial class GpuBackend
         public void Run(int line)
         {
             int outer = line / inner, at = (outer * (length - 1) * inner) + line;
-            float dot = 0;
+            float mean = 0, rest = 0;
             for (int i = 0; i < length; i++)
-                dot += y[at + (i * inner)] * dy[at + (i * inner)];
+                mean += y[at + (i * inner)] * dy[at + (i * inner)];
             for (int i = 0; i < length; i++)
-                dx.Store(at + (i * inner), y[at + (i * inner)] * (dy[at + (i * inner)] - dot));
+                rest += y[at + (i * inner)] * (dy[at + (i * inner)] - mean);
+            for (int i = 0; i < length; i++)
+                dx.Store(at + (i * inner), y[at + (i * inner)] * (dy[at + (i * inner)] - mean - rest));
         }
     }
 }
