@@ -154,12 +154,12 @@ public sealed partial class Tape : IDisposable
         return output;
     }
 
-    private bool IsTracked(Tensor tensor) => tensor.Storage.Parameter is not null || _slots.ContainsKey(tensor.Storage);
+    private bool IsTracked(Tensor tensor) => tensor.Identity.Parameter is not null || _slots.ContainsKey(tensor.Identity);
 
     private Slot SlotOf(Tensor tensor)
     {
-        if (!_slots.TryGetValue(tensor.Storage, out var slot))
-            _slots[tensor.Storage] = slot = new Slot();
+        if (!_slots.TryGetValue(tensor.Identity, out var slot))
+            _slots[tensor.Identity] = slot = new Slot();
         return slot;
     }
 
@@ -220,7 +220,7 @@ public sealed partial class Tape : IDisposable
         {
             if (input is null || !tape.IsTracked(input))
                 return default;
-            if (input.Storage.Parameter is { } parameter)
+            if (input.Identity.Parameter is { } parameter)
             {
                 parameter.Owner!.EnsureGradients();
                 bool accumulate = parameter.HasGradient;
@@ -240,7 +240,7 @@ public sealed partial class Tape : IDisposable
         {
             if (!Wants(input))
                 return;
-            if (dy.Storage.References == 1 && input!.Storage.Parameter is null && tape.SlotOf(input) is { Gradient: null } slot)
+            if (dy.Storage.References == 1 && input!.Identity.Parameter is null && tape.SlotOf(input) is { Gradient: null } slot)
             {
                 dy.Storage.References++;
                 slot.Gradient = dy.Reshape(input.Shape);

@@ -25,6 +25,9 @@ public sealed class Tensor : IDisposable
     /// <summary>Number of values.</summary>
     public long Count => _storage.Count;
 
+    /// <summary>The values' identity, under which gradients are kept; it outlives the values.</summary>
+    internal Storage Identity => _storage;
+
     internal Storage Storage => _storage.IsFreed
         ? throw new ObjectDisposedException(nameof(Tensor), $"The tensor {Shape} died with its tape or scope; use Keep to hand it out.")
         : _storage;
