@@ -1,6 +1,13 @@
 namespace Diffusion.Gpu.Kernels;
 
-internal sealed partial class CpuBackend
+internal sealed unsafe partial class CpuBackend
 {
-    public override void Fill(Tensor y, float value) => Span(y).Fill(value);
+    /// <summary>Values of a work item.</summary>
+    private const long FillGrain = 1 << 17;
+
+    public override void Fill(Tensor y, float value)
+    {
+        float* py = Pointer(y);
+        ForkJoinPool.RunRanges(y.Count, FillGrain, (first, end) => new Span<float>(py + first, (int)(end - first)).Fill(value));
+    }
 }
