@@ -25,6 +25,12 @@ internal static class RandomStream
     /// <summary>An interpolation's noise; draws 0 and 1 are the two images', later ones the steps'.</summary>
     public const uint Interpolation = 6;
 
+    /// <summary>The order of the training images; the draw is the epoch.</summary>
+    public const uint DataOrder = 7;
+
+    /// <summary>Which training images are mirrored; the draw is the epoch.</summary>
+    public const uint Flip = 8;
+
     /// <summary>First stream of the dropout layers, one each; the draw is the micro-step.</summary>
     public const uint Dropout = 0x1000;
 }

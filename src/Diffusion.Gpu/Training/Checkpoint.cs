@@ -1,0 +1,185 @@
+using System.Globalization;
+using System.Text.Json;
+using Diffusion.Gpu.Kernels;
+using Diffusion.Gpu.Kernels.Weights;
+
+namespace Diffusion.Gpu.Training;
+
+/// <summary>A checkpoint file: the run's options and counters, which lie in its metadata, and the way to its tensors.</summary>
+/// <remarks>One safetensors file with PyTorch's names and shapes: the trained weights under "model.", their average under "ema.", Adam's
+/// moments under "opt.exp_avg." and "opt.exp_avg_sq.". It opens without any other file.</remarks>
+public sealed record Checkpoint
+{
+    private const string FormatName = "diffusion.gpu";
+    private const string FormatVersion = "1";
+    private const string OnlinePrefix = "model.";
+    private const string AveragePrefix = "ema.";
+    private const string FirstMomentPrefix = "opt.exp_avg.";
+    private const string SecondMomentPrefix = "opt.exp_avg_sq.";
+
+    /// <summary>The file.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Everything that decides the model and its training.</summary>
+    public required RunOptions Options { get; init; }
+
+    /// <summary>Training steps taken.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Steps of the optimiser.</summary>
+    public required long AdamSteps { get; init; }
+
+    /// <summary>Calls of the average's update.</summary>
+    public required long EmaUpdates { get; init; }
+
+    /// <summary>Time spent training.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>The data set's <see cref="ImageDataset.Fingerprint"/>.</summary>
+    public required string Dataset { get; init; }
+
+    /// <summary>Reads a checkpoint's options and counters.</summary>
+    /// <exception cref="WeightsException">The file is missing, cut short, or no checkpoint.</exception>
+    public static Checkpoint Read(string path)
+    {
+        using var file = SafetensorsReader.Open(path);
+        return FromMetadata(path, file.Metadata);
+    }
+
+    /// <summary>The newest complete checkpoint of a run folder, or null where it has none.</summary>
+    /// <exception cref="WeightsException">There are checkpoints, but none can be read.</exception>
+    public static Checkpoint? Latest(string runFolder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(runFolder);
+        if (!Directory.Exists(runFolder))
+            return null;
+        Checkpoint? latest = null;
+        WeightsException? fault = null;
+        foreach (string path in Directory.EnumerateFiles(runFolder, "model-*.safetensors").Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                var checkpoint = Read(path);
+                latest = latest is null || checkpoint.Step >= latest.Step ? checkpoint : latest;
+            }
+            catch (WeightsException error)
+            {
+                fault = error;
+            }
+        }
+        return latest ?? (fault is null ? null : throw fault);
+    }
+
+    /// <summary>Opens a checkpoint for sampling; the optimiser's state is not read.</summary>
+    /// <param name="path">A checkpoint file.</param>
+    /// <param name="device">Where the weights will lie.</param>
+    /// <param name="averaged">True for the averaged weights, which sample better; false for those that training left.</param>
+    /// <returns>The model; the caller disposes it.</returns>
+    /// <exception cref="WeightsException">The file is missing, cut short, no checkpoint, or of another model: every fault is listed.</exception>
+    public static TrainedModel OpenModel(string path, Device device, bool averaged = true)
+    {
+        using var file = SafetensorsReader.Open(path);
+        var checkpoint = FromMetadata(path, file.Metadata);
+        var unet = new Unet(device, checkpoint.Options.Unet, checkpoint.Options.Trainer.Seed);
+        try
+        {
+            UnetWeights.Load(unet, file, path, averaged ? AveragePrefix : OnlinePrefix);
+            return new TrainedModel(checkpoint, unet, new GaussianDiffusion(checkpoint.Options.Diffusion));
+        }
+        catch
+        {
+            unet.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the state to <see cref="Path"/>, whole or not at all.</summary>
+    /// <exception cref="IOException">The file cannot be written; a previous one is untouched.</exception>
+    internal void Save(TrainingState state)
+    {
+        var metadata = new Dictionary<string, string>
+        {
+            ["format"] = FormatName,
+            ["format_version"] = FormatVersion,
+            ["options"] = Options.Write(),
+            ["step"] = Text(Step),
+            ["random_draws"] = Text(Step * Options.Trainer.GradientAccumulateEvery),
+            ["adam_steps"] = Text(AdamSteps),
+            ["ema_updates"] = Text(EmaUpdates),
+            ["elapsed_s"] = Text(Elapsed.TotalSeconds),
+            ["dataset"] = Dataset,
+        };
+        SafetensorsWriter.Write(Path, metadata,
+        [
+            .. UnetWeights.Save(state.Online, OnlinePrefix),
+            .. UnetWeights.Save(state.Average, AveragePrefix),
+            .. UnetWeights.SaveState(state.Online, state.Adam.FirstMoment, FirstMomentPrefix),
+            .. UnetWeights.SaveState(state.Online, state.Adam.SecondMoment, SecondMomentPrefix),
+        ]);
+    }
+
+    /// <summary>Brings a state to where the checkpoint left it.</summary>
+    /// <exception cref="WeightsException">Tensors are missing, left over or of another shape: every fault is listed.</exception>
+    internal void Restore(TrainingState state)
+    {
+        using var file = SafetensorsReader.Open(Path);
+        var faults = new List<WeightsException>();
+        Attempt(faults, () => UnetWeights.Load(state.Online, file, Path, OnlinePrefix));
+        Attempt(faults, () => UnetWeights.Load(state.Average, file, Path, AveragePrefix));
+        Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.FirstMoment, file, Path, FirstMomentPrefix));
+        Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.SecondMoment, file, Path, SecondMomentPrefix));
+        if (faults.Count > 0)
+            throw new WeightsException(Path, null, string.Join("; ", faults.Select(fault => fault.Got)), faults[0].Wanted);
+        state.Adam.Steps = AdamSteps;
+        state.Ema.Updates = EmaUpdates;
+    }
+
+    private static void Attempt(List<WeightsException> faults, Action load)
+    {
+        try
+        {
+            load();
+        }
+        catch (WeightsException fault)
+        {
+            faults.Add(fault);
+        }
+    }
+
+    private static Checkpoint FromMetadata(string path, IReadOnlyDictionary<string, string> metadata)
+    {
+        if (metadata.GetValueOrDefault("format") != FormatName)
+        {
+            throw new WeightsException(path, null, "its metadata names no training run",
+                "expected a checkpoint written by this program; weights of other programs have to be converted first");
+        }
+        if (metadata.GetValueOrDefault("format_version") is var version && version != FormatVersion)
+        {
+            throw new WeightsException(path, null, $"checkpoint format {version}",
+                $"this program reads format {FormatVersion}: use the version that wrote the file");
+        }
+        try
+        {
+            return new Checkpoint
+            {
+                Path = path,
+                Options = RunOptions.Parse(metadata["options"]),
+                Step = Count("step"),
+                AdamSteps = Count("adam_steps"),
+                EmaUpdates = Count("ema_updates"),
+                Elapsed = TimeSpan.FromSeconds(double.Parse(metadata["elapsed_s"], CultureInfo.InvariantCulture)),
+                Dataset = metadata["dataset"],
+            };
+        }
+        catch (Exception error) when (error is KeyNotFoundException or FormatException or OverflowException or OptionsException)
+        {
+            throw new WeightsException(path, null, $"its metadata cannot be read ({error.Message.TrimEnd('.')})",
+                "the file is damaged: use another checkpoint", error);
+        }
+
+        long Count(string key) => long.Parse(metadata[key], NumberStyles.None, CultureInfo.InvariantCulture);
+    }
+
+    private static string Text<T>(T value)
+        where T : IFormattable => value.ToString(null, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,31 @@
+namespace Diffusion.Gpu.Training;
+
+/// <summary>What a training run is busy with.</summary>
+public enum TrainingPhase
+{
+    /// <summary>A step was taken.</summary>
+    Training,
+
+    /// <summary>A grid of samples is being drawn from the averaged weights.</summary>
+    Sampling,
+
+    /// <summary>A grid of samples was written.</summary>
+    Sampled,
+
+    /// <summary>A checkpoint was written.</summary>
+    Saved,
+}
+
+/// <summary>How far a training run has come; reported after every step and around milestones.</summary>
+/// <param name="Phase">What was done last.</param>
+/// <param name="Step">Steps taken since the run began, those before a resume included.</param>
+/// <param name="TotalSteps">Steps at which the run ends.</param>
+/// <param name="Loss">The last step's loss, the mean over its micro-batches.</param>
+/// <param name="GradientNorm">The last step's global L2 norm before clipping.</param>
+/// <param name="LearningRate">The last step's learning rate.</param>
+/// <param name="ImagesPerSecond">Training images per second, smoothed over the latest steps.</param>
+/// <param name="Elapsed">Time spent in this run, before a resume included.</param>
+/// <param name="Remaining">Estimated time to the last step; sampling and saving at the milestones counted at their latest cost.</param>
+/// <param name="File">The file that was written, for <see cref="TrainingPhase.Sampled"/> and <see cref="TrainingPhase.Saved"/>.</param>
+public sealed record TrainingProgress(TrainingPhase Phase, long Step, long TotalSteps, float Loss, float GradientNorm,
+    double LearningRate, double ImagesPerSecond, TimeSpan Elapsed, TimeSpan Remaining, string? File = null);
