@@ -10,14 +10,14 @@ namespace Diffusion.Gpu.Kernels;
 internal sealed unsafe class Gemm
 {
     /// <summary>Most depth of a panel piece; times the panel's width it fills an eighth to a quarter of the second-level cache.</summary>
-    internal static int DepthOfPiece = 576;
+    private const int DepthOfPiece = 576;
 
     /// <summary>Floats of a block's windows.</summary>
-    internal static int FloatsOfBlock = 96 * 1024;
+    private const int FloatsOfBlock = 96 * 1024;
 
-    internal static int MostPixels = 256;
-    internal static int FewestPixels = 48;
-    internal static int ItemsPerThread = 3;
+    private const int MostPixels = 256;
+    private const int FewestPixels = 48;
+    private const int ItemsPerThread = 3;
 
     /// <summary>Multiply-adds under which waking other threads costs more than it saves.</summary>
     private const double SerialWork = 5e5;
@@ -56,7 +56,8 @@ internal sealed unsafe class Gemm
     /// <param name="packed">The right matrix.</param>
     /// <param name="target">Where the product goes.</param>
     /// <param name="epilogue">Applied to each sum; must be empty where the target accumulates.</param>
-    public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target, in GemmEpilogue epilogue = default)
+    public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
+        in GemmEpilogue epilogue = default)
     {
         if (window.Pixels == 0 || packed.Columns == 0)
             return;

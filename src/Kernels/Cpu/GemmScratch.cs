@@ -11,7 +11,7 @@ internal sealed unsafe class GemmScratch
     /// <summary>Zero-padded copy of the part of the input that a block of pixels reads.</summary>
     public AlignedBuffer Slab { get; } = new();
 
-    /// <summary>Copy of a block of the second operand with room past its last column.</summary>
+    /// <summary>Windows of a block, each unrolled to a row.</summary>
     public AlignedBuffer Staging { get; } = new();
 
     /// <summary>Row pointers of a block.</summary>
@@ -22,6 +22,9 @@ internal sealed unsafe class GemmScratch
 
     /// <summary>Row offsets of a block.</summary>
     public AlignedBuffer Offsets { get; } = new();
+
+    /// <summary>The left operand of a block, six columns at a time.</summary>
+    public AlignedBuffer Packed { get; } = new();
 
     /// <summary>Columns of a block that do not fill a register.</summary>
     public AlignedBuffer Tail { get; } = new();

@@ -1,6 +1,6 @@
 namespace Diffusion.Gpu.Kernels;
 
-/// <summary>Where the rows of a product go: pixels of channels-last images, possibly every few pixels and into some of the channels.</summary>
+/// <summary>Where the rows of a product go: pixels of channels-last images, all or every few, into all channels or a slice.</summary>
 /// <param name="data">The first image's first value.</param>
 /// <param name="height">Image height in pixels.</param>
 /// <param name="width">Image width in pixels.</param>

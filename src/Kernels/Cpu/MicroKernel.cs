@@ -42,16 +42,15 @@ internal abstract unsafe class MicroKernel
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
     public abstract void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate);
 
-    /// <summary>output[i][j] (+)= sum over p of a[aOffsets[p] + i] · b[bOffsets[p] + j]: a product that reduces over rows.</summary>
+    /// <summary>output[i][j] (+)= sum over p of a[p · 6 + i] · b[bOffsets[p] + j]: a product that reduces over rows.</summary>
     /// <param name="vectors">Registers per row of b; width = vectors · lanes.</param>
     /// <param name="count">Rows to reduce over.</param>
-    /// <param name="a">Six neighbours are read at each offset.</param>
-    /// <param name="aOffsets">[count], in floats.</param>
+    /// <param name="a">[count, 6].</param>
     /// <param name="b">width neighbours are read at each offset.</param>
     /// <param name="bOffsets">[count], in floats.</param>
     /// <param name="output">[6] starts of the output rows, each width floats.</param>
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
-    public abstract void Outer(int vectors, int count, float* a, int* aOffsets, float* b, int* bOffsets, float** output, bool accumulate);
+    public abstract void Outer(int vectors, int count, float* a, float* b, int* bOffsets, float** output, bool accumulate);
 
     /// <summary>row[j] = activation(row[j] + bias[j] + residual[j]) over whole registers.</summary>
     /// <param name="vectors">Registers in the row.</param>
@@ -82,14 +81,14 @@ internal sealed unsafe partial class MicroKernel<L, V> : MicroKernel
         }
     }
 
-    public override void Outer(int vectors, int count, float* a, int* aOffsets, float* b, int* bOffsets, float** output, bool accumulate)
+    public override void Outer(int vectors, int count, float* a, float* b, int* bOffsets, float** output, bool accumulate)
     {
         switch (vectors)
         {
-            case 1: Outer<OneVector>(count, a, aOffsets, b, bOffsets, output, accumulate); break;
-            case 2: Outer<TwoVectors>(count, a, aOffsets, b, bOffsets, output, accumulate); break;
-            case 3: Outer<ThreeVectors>(count, a, aOffsets, b, bOffsets, output, accumulate); break;
-            default: Outer<FourVectors>(count, a, aOffsets, b, bOffsets, output, accumulate); break;
+            case 1: Outer<OneVector>(count, a, b, bOffsets, output, accumulate); break;
+            case 2: Outer<TwoVectors>(count, a, b, bOffsets, output, accumulate); break;
+            case 3: Outer<ThreeVectors>(count, a, b, bOffsets, output, accumulate); break;
+            default: Outer<FourVectors>(count, a, b, bOffsets, output, accumulate); break;
         }
     }
 

@@ -29,7 +29,8 @@ internal sealed unsafe class PackedFilter : IDisposable
         Reserve(stride * stride);
         for (int phase = 0; phase < _phases.Length; phase++)
         {
-            StridePhase y = StridePhase.Of(phase / stride, stride, shape.PadH, shape.R), x = StridePhase.Of(phase % stride, stride, shape.PadW, shape.S);
+            var y = StridePhase.Of(phase / stride, stride, shape.PadH, shape.R);
+            var x = StridePhase.Of(phase % stride, stride, shape.PadW, shape.S);
             nint RowOffset(int d)
             {
                 (int tap, int output) = Math.DivRem(d, k);

@@ -63,7 +63,8 @@ public sealed unsafe class GemmMatMulTests
     }
 
     [Test]
-    public void ColumnSum_matches_reference([Values(0, 1, 64, 65, 1000)] int rows, [Values(1, 3, 63, 65)] int columns, [Values] bool accumulate)
+    public void ColumnSum_matches_reference(
+        [Values(0, 1, 64, 65, 1000)] int rows, [Values(1, 3, 63, 65)] int columns, [Values] bool accumulate)
     {
         float[] x = GemmReference.Random(rows * columns, 1), before = GemmReference.Random(columns, 2);
         using var sum = accumulate ? new GuardedBuffer(before) : new GuardedBuffer(columns);

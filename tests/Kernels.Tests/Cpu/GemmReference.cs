@@ -60,8 +60,8 @@ internal static class GemmReference
     /// <summary>Asserts that every value is within single-precision distance of the reference.</summary>
     /// <param name="actual">The values.</param>
     /// <param name="expected">The reference.</param>
-    /// <param name="terms">Products of magnitude up to 1 in each sum: partial sums grow with the root of their number, and so does the rounding of
-    /// each, so the deviation is about 1e-8 per term; five of those are allowed.</param>
+    /// <param name="terms">Products of magnitude up to 1 in each sum. Partial sums grow with the root of their number, and so does the
+    /// rounding of each, so the deviation is about 1e-8 per term; five of those are allowed.</param>
     public static void AssertClose(ReadOnlySpan<float> actual, ReadOnlySpan<double> expected, int terms)
     {
         Assert.That(actual.Length, Is.EqualTo(expected.Length));
@@ -100,7 +100,8 @@ internal sealed unsafe class GuardedBuffer : IDisposable
     public void AssertGuardsIntact()
     {
         Assert.That(new Span<float>(_memory, Guards).IndexOfAnyExcept(Guard), Is.EqualTo(-1), "a value before the buffer was written");
-        Assert.That(new Span<float>(Pointer + _count, Guards).IndexOfAnyExcept(Guard), Is.EqualTo(-1), "a value after the buffer was written");
+        Assert.That(new Span<float>(Pointer + _count, Guards).IndexOfAnyExcept(Guard), Is.EqualTo(-1),
+            "a value after the buffer was written");
     }
 
     public void Dispose() => NativeMemory.Free(_memory);
