@@ -21,6 +21,9 @@ internal static class DiffusionTool
         var root = new RootCommand($"Train diffusion models from a folder of images and sample from them.\n\n{Examples}")
         {
             verbose,
+            DemoCommand.Create(tool),
+            TrainCommand.Create(tool),
+            SampleCommand.Create(tool),
             DevicesCommand.Create(tool),
         };
         var result = root.Parse(args);

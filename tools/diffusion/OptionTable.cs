@@ -16,8 +16,8 @@ internal enum OptionKind
     FlagList,
 }
 
-/// <summary>One training option: its name on the command line and, word for word, in a configuration file.</summary>
-/// <param name="Name">In kebab case, as the reference trainer calls it.</param>
+/// <summary>One training option: its name on the command line and in a configuration file.</summary>
+/// <param name="Name">As the reference trainer calls it, in kebab case.</param>
 /// <param name="Kind">What the text is read as.</param>
 /// <param name="Help">One sentence with the unit.</param>
 internal sealed record OptionEntry(string Name, OptionKind Kind, string Help);

@@ -1,0 +1,147 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Diffusion.Gpu.Kernels;
+using Diffusion.Gpu.Kernels.Images;
+using Diffusion.Gpu.Samplers;
+using Diffusion.Gpu.Training;
+
+namespace Diffusion.Gpu.Cli;
+
+/// <summary>diffusion sample: a checkpoint in, images out.</summary>
+internal static class SampleCommand
+{
+    /// <summary>Name of the picture that shows all samples.</summary>
+    public const string GridFile = "grid.png";
+
+    private static readonly string[] SamplerNames = ["ddim", "ddpm", "dpm++2m"];
+
+    public static Command Create(ToolContext tool)
+    {
+        var defaults = new SampleRequest("", 16, "");
+        var run = new Option<string>("--run") { Description = "Run folder: its newest checkpoint is used.", HelpName = "RUN" };
+        var checkpoint = new Option<string>("--checkpoint") { Description = "A checkpoint file, instead of --run.", HelpName = "FILE" };
+        var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "N", DefaultValueFactory = _ => defaults.Count };
+        var folder = new Option<string>("--out") { Description = $"Folder for sample-<index>.png and {GridFile}.", HelpName = "DIR", Required = true };
+        var batch = new Option<int>("--batch") { Description = "Images drawn together; the images do not depend on it.", HelpName = "N", DefaultValueFactory = _ => defaults.Batch };
+        var sampler = new Option<string>("--sampler") { Description = "How noise is turned into images; ddpm takes every step of the process.", HelpName = string.Join('|', SamplerNames), DefaultValueFactory = _ => defaults.Sampler };
+        sampler.AcceptOnlyFromAmong(SamplerNames);
+        var steps = new Option<int>("--steps") { Description = "Network calls per image.", HelpName = "N", DefaultValueFactory = _ => defaults.Steps };
+        var eta = new Option<float>("--eta") { Description = "Noise of ddim: 0 none, 1 as much as ddpm.", HelpName = "X", DefaultValueFactory = _ => defaults.Eta };
+        var seed = new Option<ulong>("--seed") { Description = "Image i is a function of the seed and i.", HelpName = "N", DefaultValueFactory = _ => defaults.Seed };
+        var first = new Option<uint>("--first") { Description = "Index of the first image.", HelpName = "N", DefaultValueFactory = _ => defaults.First };
+        var weights = new Option<string>("--weights") { Description = "The averaged weights, or those that training left.", HelpName = "ema|model", DefaultValueFactory = _ => "ema" };
+        weights.AcceptOnlyFromAmong("ema", "model");
+        var overwrite = new Option<bool>("--overwrite") { Description = "Replace files that exist." };
+        var device = CommonOptions.Device();
+        var precision = CommonOptions.Precision();
+        var json = CommonOptions.Json();
+        var command = new Command("sample", "Draw images from a trained model. The same seed gives the same images, whatever the batch.")
+        {
+            run, checkpoint, count, folder, batch, sampler, steps, eta, seed, first, weights, overwrite, device, precision, json,
+        };
+        command.SetAction(result =>
+        {
+            string file = CheckpointOf(result.GetValue(run), result.GetValue(checkpoint));
+            return Run(tool, new SampleRequest(file, result.GetValue(count), result.GetValue(folder)!)
+            {
+                Batch = result.GetValue(batch),
+                Sampler = result.GetValue(sampler)!,
+                Steps = result.GetValue(steps),
+                Eta = result.GetValue(eta),
+                Seed = result.GetValue(seed),
+                First = result.GetValue(first),
+                Averaged = result.GetValue(weights) == "ema",
+                Overwrite = result.GetValue(overwrite),
+                Device = result.GetValue(device)!,
+                Precision = CommonOptions.ParsePrecision(result.GetValue(precision)!),
+            }, TrainingDisplay.ModeFor(result.GetValue(json)));
+        });
+        return command;
+    }
+
+    /// <summary>Draws the images and writes each as soon as its batch is done.</summary>
+    public static int Run(ToolContext tool, SampleRequest request, DisplayMode mode)
+    {
+        request.Validate();
+        string[] files = PrepareFolder(request);
+        using var device = Device.Open(request.Device, request.Precision);
+        using var model = Checkpoint.OpenModel(request.Checkpoint, device, request.Averaged);
+        var sampler = SamplerOf(request, model.Diffusion);
+        var size = model.Diffusion.Options.ImageSize;
+        int channels = model.Unet.Options.Channels, length = size.Height * size.Width * channels;
+        var images = new float[(long)request.Count * length];
+
+        using var display = new SamplingDisplay(tool, mode, request.Count, sampler.Steps);
+        using var interruption = new Interruption(() => display.Line("stopping after this step …"));
+        try
+        {
+            for (int done = 0; done < request.Count;)
+            {
+                int n = Math.Min(request.Batch, request.Count - done);
+                using var batch = sampler.Sample(model.Unet, n, request.Seed, request.First + (uint)done,
+                    display.ForBatch(done, n), interruption.Token);
+                batch.CopyTo(images.AsSpan(done * length, n * length));
+                for (int i = done; i < done + n; i++)
+                    PngWriter.Write(files[i], ImageGrid.Make(images.AsSpan(i * length, length), size.Height, size.Width, channels, 1));
+                done += n;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            display.Line($"stopped; the images drawn so far are in {request.Folder}");
+            return ExitCode.Interrupted;
+        }
+        string grid = Path.Combine(request.Folder, GridFile);
+        PngWriter.Write(grid, ImageGrid.Make(images, size.Height, size.Width, channels, (int)Math.Ceiling(Math.Sqrt(request.Count))));
+        display.Line($"{request.Count} images of step {model.Checkpoint.Step} by {request.Sampler} with {sampler.Steps} network calls each: {grid}");
+        if (mode == DisplayMode.Json)
+            tool.Out.WriteLine(Summary(request, model, sampler, files, grid));
+        return ExitCode.Success;
+    }
+
+    private static string CheckpointOf(string? run, string? checkpoint)
+    {
+        if ((run is null) == (checkpoint is null))
+            throw new UsageException("sample needs either --run RUN or --checkpoint FILE.");
+        if (checkpoint is not null)
+            return checkpoint;
+        if (!Directory.Exists(run))
+            throw new IOException($"{run}: there is no such run folder; check the path or train first.");
+        return Checkpoint.Latest(run!)?.Path
+            ?? throw new IOException($"{run}: holds no checkpoint yet; train to the first milestone, or stop training with Ctrl-C, which writes one.");
+    }
+
+    /// <summary>Names the files and refuses to begin what could not be written at the end.</summary>
+    private static string[] PrepareFolder(SampleRequest request)
+    {
+        Directory.CreateDirectory(request.Folder);
+        string[] files = [.. Enumerable.Range(0, request.Count).Select(i => Path.Combine(request.Folder, $"sample-{request.First + i:00000}.png"))];
+        string? existing = files.Append(Path.Combine(request.Folder, GridFile)).FirstOrDefault(File.Exists);
+        if (existing is not null && !request.Overwrite)
+            throw new IOException($"{existing}: exists already; choose another --out, another --first, or --overwrite.");
+        string probe = Path.Combine(request.Folder, ".probe.partial");
+        File.WriteAllBytes(probe, []);
+        File.Delete(probe);
+        return files;
+    }
+
+    private static Sampler SamplerOf(SampleRequest request, GaussianDiffusion diffusion) => request.Sampler switch
+    {
+        "ddpm" => new Ddpm(diffusion),
+        "dpm++2m" => new DpmSolverPlusPlus(diffusion, request.Steps),
+        _ => new Ddim(diffusion, request.Steps, request.Eta),
+    };
+
+    private static string Summary(SampleRequest request, TrainedModel model, Sampler sampler, string[] files, string grid) => new JsonObject
+    {
+        ["checkpoint"] = request.Checkpoint,
+        ["step"] = model.Checkpoint.Step,
+        ["sampler"] = request.Sampler,
+        ["network_calls"] = sampler.Steps,
+        ["seed"] = request.Seed,
+        ["first"] = request.First,
+        ["count"] = request.Count,
+        ["grid"] = grid,
+        ["files"] = new JsonArray([.. files.Select(file => (JsonNode)file)]),
+    }.ToJsonString();
+}

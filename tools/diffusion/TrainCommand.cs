@@ -1,0 +1,97 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Diffusion.Gpu.Kernels;
+using Diffusion.Gpu.Training;
+
+namespace Diffusion.Gpu.Cli;
+
+/// <summary>diffusion train: a folder of images in, a run folder with checkpoints, samples and metrics out.</summary>
+internal static class TrainCommand
+{
+    /// <summary>Remembers where a run's images are, so that --resume needs no --data.</summary>
+    private const string DataSourceFile = "data-source.txt";
+
+    public static Command Create(ToolContext tool)
+    {
+        var data = new Option<string>("--data") { Description = "Folder (searched recursively) or zip of images.", HelpName = "DIR|ZIP" };
+        var run = new Option<string>("--out") { Description = "Run folder: options, metrics, sample grids, checkpoints.", HelpName = "RUN", Required = true };
+        var config = new Option<string>("--config") { Description = "JSON file with any of the options below; the command line wins.", HelpName = "FILE" };
+        var resume = new Option<bool>("--resume") { Description = "Go on with the run in --out from its newest checkpoint, bit for bit." };
+        var device = CommonOptions.Device();
+        var precision = CommonOptions.Precision();
+        var json = CommonOptions.Json();
+        var command = new Command("train", "Train a model on a folder or zip of images. Ctrl-C finishes the step and writes a checkpoint.")
+        {
+            data, run, config, resume, device, precision, json,
+        };
+        var table = new OptionTable(command, TrainOptions.All, new RunOptions().ToJson());
+        command.SetAction(async (result, _) =>
+        {
+            var given = Merge(result.GetValue(config), table.Collect(result));
+            return await RunAsync(tool, result.GetValue(data), result.GetValue(run)!, given, result.GetValue(resume), result.GetValue(device)!,
+                CommonOptions.ParsePrecision(result.GetValue(precision)!), TrainingDisplay.ModeFor(result.GetValue(json)));
+        });
+        return command;
+    }
+
+    /// <summary>Trains, from the beginning or from a checkpoint, and says where everything is.</summary>
+    /// <param name="budget">Ends the training as if its steps were done.</param>
+    public static async Task<int> RunAsync(ToolContext tool, string? data, string run, JsonObject given, bool resume, string deviceId,
+        Precision precision, DisplayMode mode, TimeSpan? budget = null)
+    {
+        var options = RunOptions.FromJson(given, resume ? Trainer.OptionsOf(run) : null);
+        string source = data ?? SourceOf(run, resume);
+        using var device = Device.Open(deviceId, precision);
+        using var display = new TrainingDisplay(tool, mode);
+        using var dataset = ImageDataset.Open(source, options.ImageTransform, progress: new SynchronousProgress<int>(read => display.Reading(read)));
+        foreach (string name in dataset.Skipped)
+            display.Line($"skipped {name}");
+        using var trainer = resume ? Trainer.Resume(run, dataset, device, options) : Trainer.Start(run, options, dataset, device);
+        File.WriteAllText(Path.Combine(trainer.Folder, DataSourceFile), Path.GetFullPath(source) + Environment.NewLine);
+        display.Line($"{dataset.Count:N0} images, {trainer.ParameterCount:N0} parameters, {device.Info.Id} ({device.Info.Name}), "
+            + $"step {trainer.Step} of {options.Trainer.TrainNumSteps}, run folder {trainer.Folder}");
+
+        using var interruption = new Interruption(() => display.Line("stopping after this step …"));
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token);
+        if (budget is { } time)
+            ending.CancelAfter(time);
+        var checkpoint = await trainer.RunAsync(display, ending.Token);
+        bool complete = !interruption.Token.IsCancellationRequested;
+        display.Line(complete
+            ? $"done: {checkpoint.Path} after {checkpoint.Step} steps; draw from it with: diffusion sample --run {run} --out samples"
+            : $"stopped: {checkpoint.Path} after {checkpoint.Step} steps; go on with: diffusion train --out {run} --resume");
+        return complete ? ExitCode.Success : ExitCode.Interrupted;
+    }
+
+    private static string SourceOf(string run, bool resume)
+    {
+        string remembered = Path.Combine(run, DataSourceFile);
+        return resume && File.Exists(remembered)
+            ? File.ReadAllText(remembered).Trim()
+            : throw new UsageException("--data is missing: name a folder or zip of images.");
+    }
+
+    /// <summary>Puts the command line's options over those of a file.</summary>
+    private static JsonObject Merge(string? configFile, JsonObject given)
+    {
+        if (configFile is null)
+            return given;
+        JsonObject merged;
+        try
+        {
+            merged = JsonNode.Parse(File.ReadAllText(configFile)) as JsonObject
+                ?? throw new UsageException($"{configFile}: expected a JSON object such as {{\"dim\": 64}}.");
+        }
+        catch (JsonException exception)
+        {
+            throw new UsageException($"{configFile}: is no JSON ({exception.Message.TrimEnd('.')}); expected an object such as {{\"dim\": 64}}.");
+        }
+        var normalised = new JsonObject();
+        foreach (var (name, value) in merged)
+            normalised[name.Replace('_', '-')] = value?.DeepClone();
+        foreach (var (name, value) in given)
+            normalised[name] = value?.DeepClone();
+        return normalised;
+    }
+}
