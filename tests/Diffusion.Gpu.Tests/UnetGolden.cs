@@ -41,6 +41,18 @@ internal static class UnetGolden
     public static double Deviation(Tensor actual, GoldenFile golden, string name)
         => GoldenFile.RelMax<float, float>(actual.ToArray(), ChannelsLast(golden.Singles(name), golden.Shape(name)));
 
+    /// <summary>Compares the gradients of weights with those filed as grad.{name}.</summary>
+    public static void AssertGradients(Unet unet, GoldenFile golden, double floor, IEnumerable<string> names)
+    {
+        foreach (string name in names)
+        {
+            var slot = unet.Layout.Find(name)!;
+            float[] actual = slot.ToFile(unet.Parameters.All.Single(p => p.Name == name).Gradient!.ToArray());
+            double deviation = GoldenFile.RelMax<float, float>(actual, golden.Singles("grad." + name));
+            Assert.That(deviation, Is.LessThanOrEqualTo(golden.Tolerance("grad." + name, floor)), "gradient of " + name);
+        }
+    }
+
     /// <summary>[.., C, H, W] to [.., H, W, C].</summary>
     public static float[] ChannelsLast(ReadOnlySpan<float> values, int[] shape)
     {
