@@ -90,7 +90,7 @@ public sealed class SamplersTests(string id)
         int length = all.Length / 16;
         Assert.That(all.Take(length), Is.Not.EqualTo(all.Skip(length).Take(length)), "samples differ from each other");
         Assert.That(all, Has.All.InRange(0f, 1f));
-        for (int i = 0; i < 16; i++)
+        foreach (int i in new[] { 0, 6, 15 })
         {
             using var single = sampler.Sample(unet, 1, seed: 7, firstIndex: (uint)i);
             Assert.That(single.ToArray(), Is.EqualTo(all[(i * length)..((i + 1) * length)]), $"sample {i}");
