@@ -14,7 +14,8 @@ public static partial class Catalogue
         SoftmaxAlong("vector", [31], 0),
         // The result is 1 whatever the input: the gradient is 0.
         SoftmaxAlong("axis of one", [5, 1, 3], 1, floor: 1),
-        SoftmaxAlong("values to 80", [5, 9], -1, x: Input("x", [5, 9], -80, 80)),
+        // Saturated: the gradient is a difference of nearly equal terms.
+        SoftmaxAlong("values to 80", [5, 9], -1, x: Input("x", [5, 9], -80, 80), floor: 0.1),
         SoftmaxAlong("values past the range of exp", [5, 9], -1, x: Constant("x", [5, 9], -2000, 2000)),
         SoftmaxAlong("masked and NaN", [3, 5], -1, x: Constant("x", [3, 5], planted: [float.NegativeInfinity, 0, float.NaN])),
     ];
