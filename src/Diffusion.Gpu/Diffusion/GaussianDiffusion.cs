@@ -60,10 +60,8 @@ public sealed class GaussianDiffusion
     /// <summary>The loss of a batch whose random numbers are given.</summary>
     internal Tensor Loss(Tape tape, Unet unet, Tensor images, TrainingDraws draws)
     {
-        Check(unet);
+        Options.CheckTrains(unet.Options);
         CheckImages(images);
-        OptionsException.ThrowUnless(!unet.Options.LearnedVariance, "learned-variance", true,
-            "false: networks that learn the variance can be sampled from, not trained");
         using var scope = tape.Scope();
         var clean = Normalise(tape, images);
         var noise = Noise(tape, clean, draws);
@@ -103,19 +101,6 @@ public sealed class GaussianDiffusion
         using var scope = tape.Scope();
         var output = unet.Forward(tape, noisy, TimesOf(tape, times), selfCondition);
         return scope.Keep(Maps.Image(tape, Options.Objective, noisy, output, times, clamp));
-    }
-
-    /// <summary>Refuses networks that this process cannot train or sample.</summary>
-    internal void Check(Unet unet)
-    {
-        var options = unet.Options;
-        OptionsException.ThrowUnless(!options.HasFourierTime, options.LearnedSinusoidalCond ? "learned-sinusoidal-cond" : "random-fourier-features",
-            true, "false: a process of discrete steps wants the fixed time embedding");
-        int outputs = options.Channels * (options.LearnedVariance ? 2 : 1);
-        OptionsException.ThrowUnless(options.OutputChannels == outputs, "out-dim", options.OutputChannels,
-            $"{outputs}, for images of {options.Channels} channels");
-        OptionsException.ThrowUnless(Options.ImageSize.Height % options.SizeFactor == 0 && Options.ImageSize.Width % options.SizeFactor == 0,
-            "image-size", Options.ImageSize, $"a height and width divisible by {options.SizeFactor} for dim-mults {options.DimMults}");
     }
 
     internal static Tensor TimesOf(Tape tape, int[] times) => tape.Constant([times.Length], Array.ConvertAll(times, t => (float)t));

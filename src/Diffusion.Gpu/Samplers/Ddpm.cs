@@ -36,7 +36,7 @@ public sealed class Ddpm : Sampler
         ArgumentNullException.ThrowIfNull(unet);
         ArgumentNullException.ThrowIfNull(first);
         ArgumentNullException.ThrowIfNull(second);
-        Diffusion.Check(unet);
+        Diffusion.Options.CheckFits(unet.Options);
         int last = Diffusion.Options.Timesteps - 1, t = time ?? last;
         OptionsException.ThrowUnless(t >= 1 && t <= last, "time", t, $"1 to {last}");
         using var tape = first.Device.NewTape(recording: false);

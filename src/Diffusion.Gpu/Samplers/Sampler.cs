@@ -50,7 +50,7 @@ public abstract class Sampler
     {
         ArgumentNullException.ThrowIfNull(unet);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        Diffusion.Check(unet);
+        Diffusion.Options.CheckFits(unet.Options);
         var size = Diffusion.Options.ImageSize;
         using var tape = unet.Parameters.Device.NewTape(recording: false);
         var state = noise.Draw(tape, [count, size.Height, size.Width, unet.Options.Channels], 0);

@@ -14,7 +14,7 @@ public sealed class DivergedException : ArithmeticException
         : base(string.Create(CultureInfo.InvariantCulture,
             $"step {step}: loss {loss}, gradient norm {gradientNorm}; expected finite numbers; the step was not applied, ")
             + (checkpoint is null ? "no checkpoint exists yet" : $"the last good checkpoint is {checkpoint}")
-            + ": lower train_lr or max_grad_norm")
+            + ": lower train-lr or max-grad-norm")
     {
         Step = step;
         Loss = loss;

@@ -27,11 +27,12 @@ public sealed class Trainer : IDisposable
         _dataset = dataset;
         _latest = from;
         _diffusion = new GaussianDiffusion(options.Diffusion);
-        folder.Prepare(CheckpointBytes(options.Unet));
         _state = new TrainingState(device, options.Unet, options.Trainer);
         try
         {
             from?.Restore(_state);
+            // Last, so that a run which cannot begin leaves no trace.
+            folder.Prepare(CheckpointBytes(_state.Online));
             folder.WriteOptions(options);
         }
         catch
@@ -54,6 +55,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Number of weights.</summary>
     public long ParameterCount => _state.Online.Parameters.Count;
+
+    /// <summary>What the steps change.</summary>
+    internal TrainingState State => _state;
 
     /// <summary>Begins a run.</summary>
     /// <param name="runFolder">Made where it does not exist; must hold no other run.</param>
@@ -223,5 +227,6 @@ public sealed class Trainer : IDisposable
             File.Delete(between);
     }
 
-    private static long CheckpointBytes(UnetOptions options) => 4 * sizeof(float) * Unet.LayoutOf(options).Count;
+    /// <summary>Weights, their average and two moments, in bytes.</summary>
+    private static long CheckpointBytes(Unet unet) => 4 * sizeof(float) * unet.Parameters.Count;
 }

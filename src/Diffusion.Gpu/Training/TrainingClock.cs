@@ -41,7 +41,7 @@ internal sealed class TrainingClock(TimeSpan before)
     /// <summary>Estimated time to the last step; milestones count at the cost of the latest one.</summary>
     public TimeSpan Remaining(long step, long total, long every)
     {
-        long milestones = (total / every) - (step / every) + (total % every == 0 ? 0 : 1);
+        long milestones = (total / every) - (step / every) + (step < total && total % every != 0 ? 1 : 0);
         return TimeSpan.FromSeconds(Math.Min(((total - step) * _secondsPerStep) + (milestones * _milestoneSeconds), 1e9));
     }
 }
