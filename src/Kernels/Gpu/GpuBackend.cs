@@ -44,6 +44,11 @@ internal sealed partial class GpuBackend : Backend
 
     protected override MemoryBlock AllocateBlock(long capacity)
     {
+        if (capacity > int.MaxValue)
+        {
+            throw new DeviceException(Device.Info.Id, $"a tensor of about {capacity:N0} values; kernels count up to {int.MaxValue:N0}",
+                "use a smaller batch");
+        }
         try
         {
             return new GpuBlock(_accelerator.Allocate1D<float>(capacity));
