@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using ILGPU;
@@ -49,8 +50,18 @@ internal sealed partial class GpuBackend
             builder.CPU(new CPUDevice(numThreadsPerWarp: 4, numWarpsPerMultiprocessor: NeededThreads / 4, numMultiprocessors: 1));
     });
 
+    /// <summary>The context's devices of a kind; ILGPU slips a processor in where there is none.</summary>
+    private static IEnumerable<ILGPU.Runtime.Device> Devices(Context context, DeviceKind kind)
+    {
+        var type = kind == DeviceKind.Cuda ? AcceleratorType.Cuda : kind == DeviceKind.OpenCL ? AcceleratorType.OpenCL : AcceleratorType.CPU;
+        return context.Devices.Where(device => device.AcceleratorType == type);
+    }
+
     private static ILGPU.Runtime.Device Select(Context context, DeviceInfo info)
-        => context.Devices[info.Kind == DeviceKind.Emulator ? 0 : int.Parse(info.Id[(info.Id.IndexOf(':') + 1)..])];
+    {
+        int index = info.Kind == DeviceKind.Emulator ? 0 : int.Parse(info.Id[(info.Id.IndexOf(':') + 1)..], CultureInfo.InvariantCulture);
+        return Devices(context, info.Kind).ElementAt(index);
+    }
 
     private static IReadOnlyList<DeviceInfo> ListCuda()
     {
@@ -81,7 +92,7 @@ internal sealed partial class GpuBackend
         try
         {
             using var context = NewContext(kind);
-            DeviceInfo[] found = [.. context.Devices.Select((device, index) => new DeviceInfo(Id(kind, index), kind, device.Name,
+            DeviceInfo[] found = [.. Devices(context, kind).Select((device, index) => new DeviceInfo(Id(kind, index), kind, device.Name,
                 device.MemorySize, driver(device), [Precision.Float32], Problem(device)))];
             return found.Length > 0 ? found : [Absent(kind, $"{kind} device", noneFound)];
         }
