@@ -126,7 +126,9 @@ public sealed class GoldenOpTests(string id)
             g.Check(g.Tape.GlobalAveragePool(g["in.x"]));
             return;
         }
-        int window = g.Config.GetProperty("k").GetInt32(), stride = g.Config.GetProperty("s").GetInt32(), pad = g.Config.GetProperty("p").GetInt32();
+        int window = g.Config.GetProperty("k").GetInt32();
+        int stride = g.Config.GetProperty("s").GetInt32();
+        int pad = g.Config.GetProperty("p").GetInt32();
         bool counted = !g.Config.TryGetProperty("count_include_pad", out var included) || included.GetBoolean();
         g.Check(name.StartsWith("max", StringComparison.Ordinal)
             ? g.Tape.MaxPool2D(g["in.x"], window, stride, pad)
@@ -167,7 +169,10 @@ public sealed class GoldenOpTests(string id)
     });
 
     private static Tensor Block(GoldenCase g, Tensor x, string prefix, Tensor? scaleShift)
-        => g.Tape.RmsNormSilu(g.Tape.Conv2D(x, g[prefix + "proj.weight"], g[prefix + "proj.bias"]), g.Channels(prefix + "norm.g"), scaleShift);
+    {
+        var projected = g.Tape.Conv2D(x, g[prefix + "proj.weight"], g[prefix + "proj.bias"]);
+        return g.Tape.RmsNormSilu(projected, g.Channels(prefix + "norm.g"), scaleShift);
+    }
 
     private static Tensor ScaleAndShift(GoldenCase g)
     {

@@ -53,7 +53,8 @@ public sealed class NormalTableTests
     public void Table_is_the_same_in_every_build()
     {
         var bytes = MemoryMarshal.AsBytes(NormalTable.Coefficients.AsSpan());
-        Assert.That(Convert.ToHexStringLower(SHA256.HashData(bytes)), Is.EqualTo("cf864cc942247dab7b23de8a65602383dd3cf1bb3aa99cf18b46a9ca7e73fff0"));
+        Assert.That(Convert.ToHexStringLower(SHA256.HashData(bytes)),
+            Is.EqualTo("cf864cc942247dab7b23de8a65602383dd3cf1bb3aa99cf18b46a9ca7e73fff0"));
     }
 
     /// <summary>How far x is from the point that a standard normal number exceeds with probability p.</summary>

@@ -49,7 +49,8 @@ public sealed class ShapeErrorTests
     public void EndTape() => _tape.Dispose();
 
     [TestCaseSource(nameof(Misuses))]
-    public void Refusal_names_op_argument_value_and_expectation(string op, string argument, string got, string wanted, Func<Tape, Tensor> call)
+    public void Refusal_names_op_argument_value_and_expectation(string op, string argument, string got, string wanted,
+        Func<Tape, Tensor> call)
     {
         var error = Assert.Throws<ShapeException>(() => call(_tape))!;
         Assert.That(error.Op, Is.EqualTo(op));

@@ -1,7 +1,8 @@
 namespace Diffusion.Gpu.Kernels.OpCases;
 
 /// <summary>All op cases: one file per op, named as under Ops/, Cpu/ and Gpu/.</summary>
-/// <remarks>A new op starts here: its cases first, then its line in <see cref="All"/>. Extents are 1, odd, prime, and one past a tile.</remarks>
+/// <remarks>A new op starts here: its cases first, then its line in <see cref="All"/>.
+/// Extents are 1, odd, prime, and one past a tile.</remarks>
 public static partial class Catalogue
 {
     /// <summary>Every case of every op.</summary>

@@ -16,7 +16,11 @@ public static partial class Catalogue
     {
         int perSample = (int)shape.Count / shape[0];
         return new OpCase($"Dropout {shape} at {rate}", [Input("x", shape)], (tape, t) => tape.Dropout(t[0], rate, key),
-            v => Each(shape.Count, i => Philox.Uniform(key, (uint)(i / perSample), (uint)(i % perSample)) >= rate ? v[0][i] / (1 - (double)rate) : 0))
+            v => Each(shape.Count, i =>
+            {
+                bool stays = Philox.Uniform(key, (uint)(i / perSample), (uint)(i % perSample)) >= rate;
+                return stays ? v[0][i] / (1 - (double)rate) : 0;
+            }))
         {
             Tolerance = 5e-7,
             Tiny = tiny,

@@ -7,8 +7,10 @@ public static partial class Catalogue
     [
         .. Keys.SelectMany(entry => new[]
         {
-            Drawn("Normal", entry.Shape, entry.Key, (tape, shape, key) => tape.Normal(shape, key), (key, n, i) => Philox.Normal(key, n, i)),
-            Drawn("Uniform", entry.Shape, entry.Key, (tape, shape, key) => tape.Uniform(shape, key), (key, n, i) => Philox.Uniform(key, n, i)),
+            Drawn("Normal", entry.Shape, entry.Key, (tape, shape, key) => tape.Normal(shape, key),
+                (key, n, i) => Philox.Normal(key, n, i)),
+            Drawn("Uniform", entry.Shape, entry.Key, (tape, shape, key) => tape.Uniform(shape, key),
+                (key, n, i) => Philox.Uniform(key, n, i)),
         }),
         Offset([1, 1], tiny: true),
         Offset([2, 3, 5, 3], tiny: true),
@@ -30,7 +32,11 @@ public static partial class Catalogue
     {
         int perSample = (int)shape.Count / shape[0];
         return new OpCase($"Noise {distribution} {shape}", [], (tape, _) => call(tape, shape, key),
-            _ => Each(shape.Count, i => number(key, (uint)(i / perSample), (uint)(i % perSample)))) { Tolerance = 0, Tiny = shape.Count < 300 };
+            _ => Each(shape.Count, i => number(key, (uint)(i / perSample), (uint)(i % perSample))))
+        {
+            Tolerance = 0,
+            Tiny = shape.Count < 300,
+        };
     }
 
     private static OpCase Offset(Shape shape, bool tiny = false)
@@ -39,6 +45,10 @@ public static partial class Catalogue
         int samples = shape[0], channels = shape[^1], perSample = (int)shape.Count / samples;
         return new OpCase($"Noise offset {shape}", [Constant("noise", shape), Constant("offset", [samples, channels])],
             (tape, t) => tape.AddOffsetNoise(t[0], t[1], Strength),
-            v => Each(shape.Count, i => v[0][i] + (Strength * v[1][(i / perSample * channels) + (i % channels)]))) { Tolerance = 1e-6, Tiny = tiny };
+            v => Each(shape.Count, i => v[0][i] + (Strength * v[1][(i / perSample * channels) + (i % channels)])))
+        {
+            Tolerance = 1e-6,
+            Tiny = tiny,
+        };
     }
 }
