@@ -21,5 +21,6 @@ public static class OptionsJson
     /// <summary>Reads options.</summary>
     /// <param name="json">An object with snake_case names; what is absent keeps its default.</param>
     /// <exception cref="JsonException">The text is no JSON, a name is unknown or a value has the wrong type.</exception>
-    public static T Read<T>(string json) => JsonSerializer.Deserialize<T>(json, Settings) ?? throw new JsonException("expected an object, got null");
+    public static T Read<T>(string json)
+        => JsonSerializer.Deserialize<T>(json, Settings) ?? throw new JsonException("expected an object, got null");
 }

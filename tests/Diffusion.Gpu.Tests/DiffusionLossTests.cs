@@ -21,7 +21,7 @@ public sealed class DiffusionLossTests(string id)
     public void Loss_and_gradients_match_the_reference(string name)
     {
         using var golden = GoldenFile.Open("diffusion/p_losses_" + name);
-        AssertLoss(golden, DiffusionGolden.Process(golden));
+        AssertLoss(golden, DiffusionGolden.Process(golden), golden.Singles("loss")[0]);
     }
 
     /// <summary>The reference permutes the noise of the input only; a process that does not permute, given the permuted noise, tells what
@@ -53,6 +53,30 @@ public sealed class DiffusionLossTests(string id)
     }
 
     [Test]
+    public void Loss_of_a_learned_variance_matches_the_reference()
+    {
+        using var golden = GoldenFile.Open("diffusion/learned_variance_loss");
+        var process = DiffusionGolden.Process(golden, options => options with { Objective = Objective.PredNoise });
+        AssertLoss(golden, process, golden.Doubles("loss_per_sample.f64").Average());
+    }
+
+    [Test]
+    public void Bound_has_the_derivative_of_its_value()
+    {
+        var bound = new VariationalBound(NoiseSchedule.Cosine(50));
+        foreach (int t in new[] { 0, 1, 20, 49 })
+        {
+            foreach (float clean in new[] { -1f, -0.3f, 0.9f, 1f })
+            {
+                const float Share = 0.125f, Step = 1f / 1024;
+                double slope = (bound.Of(t, clean, 0.4, Share + Step).Bits - bound.Of(t, clean, 0.4, Share - Step).Bits) / (2 * Step);
+                double tolerance = (1e-4 * Math.Abs(slope)) + 1e-9;
+                Assert.That(bound.Of(t, clean, 0.4, Share).Derivative, Is.EqualTo(slope).Within(tolerance), $"{t}, {clean}");
+            }
+        }
+    }
+
+    [Test]
     public void Loss_repeats_when_seed_and_step_repeat()
     {
         using var unet = new Unet(Device, new UnetOptions { Dim = 8, DimMults = [1, 2], SelfCondition = true, Dropout = 0.1f }, seed: 3);
@@ -72,18 +96,20 @@ public sealed class DiffusionLossTests(string id)
     public void Process_refuses_networks_that_do_not_fit()
     {
         var process = new GaussianDiffusion(new DiffusionOptions { ImageSize = 6 });
-        AssertRefused(process, new UnetOptions { Dim = 8, DimMults = [1, 2, 4] }, "image-size is 6x6, expected a height and width divisible by 4");
+        AssertRefused(process, new UnetOptions { Dim = 8, DimMults = [1, 2, 4] },
+            "image-size is 6x6, expected a height and width divisible by 4");
         AssertRefused(process, new UnetOptions { Dim = 8, DimMults = [1, 2], OutDim = 5 }, "out-dim is 5, expected 3");
-        AssertRefused(process, new UnetOptions { Dim = 8, DimMults = [1, 2], RandomFourierFeatures = true }, "random-fourier-features is True");
+        AssertRefused(process, new UnetOptions { Dim = 8, DimMults = [1, 2], RandomFourierFeatures = true },
+            "random-fourier-features is True");
     }
 
     private void AssertRefused(GaussianDiffusion process, UnetOptions options, string message)
     {
         using var unet = new Unet(Device, options, seed: 1);
-        Assert.That(() => process.Check(unet), Throws.TypeOf<OptionsException>().With.Message.Contains(message));
+        Assert.That(() => process.Options.CheckFits(unet.Options), Throws.TypeOf<OptionsException>().With.Message.Contains(message));
     }
 
-    private void AssertLoss(GoldenFile golden, GaussianDiffusion process)
+    private void AssertLoss(GoldenFile golden, GaussianDiffusion process, double expected)
     {
         using var unet = DiffusionGolden.Network(Device, golden);
         using var tape = Device.NewTape();
@@ -95,10 +121,10 @@ public sealed class DiffusionLossTests(string id)
             SelfConditions = DiffusionGolden.Number(golden, "random") < 0.5,
         };
         var loss = process.Loss(tape, unet, UnetGolden.Image(tape, golden, "in.img"), draws);
-        double deviation = GoldenFile.RelMax<float, float>(loss.ToArray(), golden.Singles("loss"));
+        double deviation = GoldenFile.RelMax<float, double>(loss.ToArray(), [expected]);
         Assert.That(deviation, Is.LessThanOrEqualTo(golden.Tolerance("loss", LossFloor)), "loss");
         tape.Backward(loss);
-        UnetGolden.AssertGradients(unet, golden, GradientFloor, golden.Entries.Where(e => e.Name.StartsWith("grad.", StringComparison.Ordinal))
-            .Select(e => e.Name["grad.".Length..]));
+        var filed = golden.Entries.Where(e => e.Name.StartsWith("grad.", StringComparison.Ordinal)).Select(e => e.Name["grad.".Length..]);
+        UnetGolden.AssertGradients(unet, golden, GradientFloor, filed);
     }
 }

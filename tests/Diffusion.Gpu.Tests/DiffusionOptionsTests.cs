@@ -23,7 +23,8 @@ public class DiffusionOptionsTests
         yield return new TestCaseData(new DiffusionOptions { Timesteps = 0 }, "option timesteps is 0, expected at least 1");
         yield return new TestCaseData(new DiffusionOptions { BetaSchedule = BetaSchedule.Linear, Timesteps = 20 },
             "option timesteps is 20, expected at least 21 for a linear schedule");
-        yield return new TestCaseData(new DiffusionOptions { SamplingTimesteps = 1001 }, "option sampling-timesteps is 1001, expected 1 to");
+        yield return new TestCaseData(new DiffusionOptions { SamplingTimesteps = 1001 },
+            "option sampling-timesteps is 1001, expected 1 to");
         yield return new TestCaseData(new DiffusionOptions { DdimSamplingEta = 1.5f }, "option ddim-sampling-eta is 1.5, expected 0 to 1");
         yield return new TestCaseData(new DiffusionOptions { OffsetNoiseStrength = float.NaN }, "option offset-noise-strength is NaN");
         yield return new TestCaseData(new DiffusionOptions { MinSnrGamma = 0 }, "option min-snr-gamma is 0, expected more than 0");

@@ -38,7 +38,7 @@ public class DiffusionScheduleTests
         foreach (var (buffer, values) in buffers)
             AssertEach(values.ToArray(), golden.Singles($"{name}/{buffer}"), Ulp, buffer);
         AssertEach(Doubles(schedule.Timesteps, schedule.Beta), golden.Doubles($"{name}/betas.f64"), 1e-12, "betas, 64 bits", 1e-15);
-        AssertEach(Doubles(schedule.Timesteps, schedule.AlphaBar), golden.Doubles($"{name}/alphas_cumprod.f64"), 1e-12, "alpha bar, 64 bits");
+        AssertEach(Doubles(schedule.Timesteps, schedule.AlphaBar), golden.Doubles($"{name}/alphas_cumprod.f64"), 1e-12, "ᾱ, 64 bits");
     }
 
     [TestCaseSource(nameof(Cases))]

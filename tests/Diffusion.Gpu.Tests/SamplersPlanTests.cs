@@ -2,7 +2,7 @@ using Diffusion.Gpu.Samplers;
 
 namespace Diffusion.Gpu.Tests;
 
-/// <summary>The plans of samplers, run on images whose best estimate is known: x0 normal with deviation s, x̂0 = s²/(s² + σ²)·x/√ᾱ.</summary>
+/// <summary>Plans run on images whose best estimate is known: x0 normal with deviation s, x̂0 = s²/(s² + σ²)·x/√ᾱ.</summary>
 [TestFixture]
 public class SamplersPlanTests
 {
@@ -57,10 +57,13 @@ public class SamplersPlanTests
     public void Samplers_refuse_impossible_steps()
     {
         var process = Process(BetaSchedule.Sigmoid);
-        Assert.That(() => new Ddim(process, 0), Throws.TypeOf<OptionsException>().With.Message.Contains("steps is 0, expected 1 to timesteps = 1000"));
-        Assert.That(() => new Ddim(process, 10, 2), Throws.TypeOf<OptionsException>().With.Message.Contains("eta is 2, expected 0 to 1"));
-        Assert.That(() => new DpmSolverPlusPlus(process, 1001), Throws.TypeOf<OptionsException>().With.Message.Contains("steps is 1001"));
+        AssertRefused(() => new Ddim(process, 0), "steps is 0, expected 1 to timesteps = 1000");
+        AssertRefused(() => new Ddim(process, 10, 2), "eta is 2, expected 0 to 1");
+        AssertRefused(() => new DpmSolverPlusPlus(process, 1001), "steps is 1001");
     }
+
+    private static void AssertRefused(Func<Sampler> make, string message)
+        => Assert.That(make, Throws.TypeOf<OptionsException>().With.Message.Contains(message));
 
     private static GaussianDiffusion Process(BetaSchedule schedule) => new(new DiffusionOptions { BetaSchedule = schedule });
 

@@ -37,7 +37,7 @@ public sealed class SamplersTests(string id)
         Assert.That(Device.TakeStrayWrites(), Is.Empty);
     }
 
-    /// <summary>The reference neither normalises what it interpolates nor the result: a process without normalisation does as it does.</summary>
+    /// <summary>The reference does not normalise what it interpolates; a process without normalisation does as it does.</summary>
     [TestCase("interpolate_0")]
     [TestCase("interpolate_1")]
     [TestCase("interpolate_2")]
@@ -49,8 +49,8 @@ public sealed class SamplersTests(string id)
         var sampler = new Ddpm(DiffusionGolden.Process(golden, options => options with { AutoNormalize = false }));
         var noise = new RecordedNoise(golden);
         float weight = (float)DiffusionGolden.Number(golden, "lam")!.Value;
-        using var images = sampler.Interpolate(unet, UnetGolden.Image(tape, golden, "in.x1"), UnetGolden.Image(tape, golden, "in.x2"), weight,
-            noise, (int?)DiffusionGolden.Number(golden, "t"), default);
+        Tensor first = UnetGolden.Image(tape, golden, "in.x1"), second = UnetGolden.Image(tape, golden, "in.x2");
+        using var images = sampler.Interpolate(unet, first, second, weight, noise, (int?)DiffusionGolden.Number(golden, "t"), default);
         AssertNear(images.ToArray(), golden, "out");
         Assert.That(noise.Used, Has.Count.EqualTo(golden.Shape("in.noise")[0]));
     }
@@ -74,10 +74,11 @@ public sealed class SamplersTests(string id)
 
     private static IEnumerable<TestCaseData> Samplers()
     {
-        yield return new TestCaseData((GaussianDiffusion process) => (Sampler)new Ddpm(process)).SetArgDisplayNames("ddpm");
-        yield return new TestCaseData((GaussianDiffusion process) => (Sampler)new Ddim(process, 5)).SetArgDisplayNames("ddim");
-        yield return new TestCaseData((GaussianDiffusion process) => (Sampler)new Ddim(process, 5, 1)).SetArgDisplayNames("ddim with noise");
-        yield return new TestCaseData((GaussianDiffusion process) => (Sampler)new DpmSolverPlusPlus(process, 5)).SetArgDisplayNames("dpm++2m");
+        static TestCaseData Case(string name, Func<GaussianDiffusion, Sampler> make) => new TestCaseData(make).SetArgDisplayNames(name);
+        yield return Case("ddpm", process => new Ddpm(process));
+        yield return Case("ddim", process => new Ddim(process, 5));
+        yield return Case("ddim with noise", process => new Ddim(process, 5, eta: 1));
+        yield return Case("dpm++2m", process => new DpmSolverPlusPlus(process, 5));
     }
 
     [TestCaseSource(nameof(Samplers))]
@@ -119,7 +120,10 @@ public sealed class SamplersTests(string id)
     }
 
     private Unet Network(bool selfCondition)
-        => new(Device, new UnetOptions { Dim = 8, DimMults = [1, 2], SelfCondition = selfCondition, AttnHeads = 2, AttnDimHead = 8 }, seed: 11);
+    {
+        var options = new UnetOptions { Dim = 8, DimMults = [1, 2], SelfCondition = selfCondition, AttnHeads = 2, AttnDimHead = 8 };
+        return new Unet(Device, options, seed: 11);
+    }
 
     /// <summary>States after each step, each [N, ..], to [N, steps + 1, ..].</summary>
     private static float[] InterleaveSamples(List<float[]> states, int samples)

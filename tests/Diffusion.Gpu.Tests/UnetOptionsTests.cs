@@ -58,7 +58,8 @@ public class UnetOptionsTests
         yield return new TestCaseData(new UnetOptions { DimMults = [1, 0] }, "option dim-mults is [1, 0]");
         yield return new TestCaseData(new UnetOptions { Channels = 0 }, "option channels is 0, expected at least 1");
         yield return new TestCaseData(new UnetOptions { Dropout = 1 }, "option dropout is 1, expected a probability in [0, 1)");
-        yield return new TestCaseData(new UnetOptions { AttnHeads = [1, 2] }, "option attn-heads is [1, 2], expected one value for all or 4");
+        yield return new TestCaseData(new UnetOptions { AttnHeads = [1, 2] },
+            "option attn-heads is [1, 2], expected one value for all or 4");
         yield return new TestCaseData(new UnetOptions { FullAttn = [true, true, true] }, "option full-attn is [True, True, True]");
         yield return new TestCaseData(new UnetOptions { RandomFourierFeatures = true, LearnedSinusoidalDim = 5 },
             "option learned-sinusoidal-dim is 5, expected an even number");

@@ -59,20 +59,14 @@ public sealed record DiffusionOptions
     /// <summary>Refuses networks that this process can neither train nor sample.</summary>
     internal void CheckFits(UnetOptions unet)
     {
-        OptionsException.ThrowUnless(!unet.HasFourierTime, unet.LearnedSinusoidalCond ? "learned-sinusoidal-cond" : "random-fourier-features",
-            true, "false: a process of discrete steps wants the fixed time embedding");
+        string embedding = unet.LearnedSinusoidalCond ? "learned-sinusoidal-cond" : "random-fourier-features";
+        OptionsException.ThrowUnless(!unet.HasFourierTime, embedding, true,
+            "false: a process of discrete steps wants the fixed time embedding");
         int outputs = unet.Channels * (unet.LearnedVariance ? 2 : 1);
         OptionsException.ThrowUnless(unet.OutputChannels == outputs, "out-dim", unet.OutputChannels,
             $"{outputs}, for images of {unet.Channels} channels");
-        OptionsException.ThrowUnless(ImageSize.Height % unet.SizeFactor == 0 && ImageSize.Width % unet.SizeFactor == 0, "image-size", ImageSize,
+        bool divides = ImageSize.Height % unet.SizeFactor == 0 && ImageSize.Width % unet.SizeFactor == 0;
+        OptionsException.ThrowUnless(divides, "image-size", ImageSize,
             $"a height and width divisible by {unet.SizeFactor} for dim-mults {unet.DimMults}");
-    }
-
-    /// <summary>Refuses networks that this process cannot train.</summary>
-    internal void CheckTrains(UnetOptions unet)
-    {
-        CheckFits(unet);
-        OptionsException.ThrowUnless(!unet.LearnedVariance, "learned-variance", true,
-            "false: networks that learn the variance can be sampled from, not trained");
     }
 }

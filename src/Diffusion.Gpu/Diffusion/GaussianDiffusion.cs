@@ -7,6 +7,7 @@ namespace Diffusion.Gpu;
 public sealed class GaussianDiffusion
 {
     private readonly float[] _lossWeights;
+    private readonly LearnedVarianceLoss _learnedVariance;
 
     /// <summary>Computes the schedule.</summary>
     /// <param name="options">The process.</param>
@@ -18,6 +19,7 @@ public sealed class GaussianDiffusion
         Options = options;
         Schedule = NoiseSchedule.Create(options.BetaSchedule, options.Timesteps);
         Maps = new NoiseMaps(Schedule);
+        _learnedVariance = new LearnedVarianceLoss(Schedule, Maps);
         _lossWeights = LossWeight.Of(Schedule, options.Objective, options.MinSnrLossWeight ? options.MinSnrGamma : null);
     }
 
@@ -60,7 +62,7 @@ public sealed class GaussianDiffusion
     /// <summary>The loss of a batch whose random numbers are given.</summary>
     internal Tensor Loss(Tape tape, Unet unet, Tensor images, TrainingDraws draws)
     {
-        Options.CheckTrains(unet.Options);
+        Options.CheckFits(unet.Options);
         CheckImages(images);
         using var scope = tape.Scope();
         var clean = Normalise(tape, images);
@@ -69,8 +71,10 @@ public sealed class GaussianDiffusion
         using var estimate = draws.SelfConditions ? Estimate(unet, noisy, draws) : null;
         var output = unet.Forward(tape, noisy, TimesOf(tape, draws.Times), estimate, draws.Dropout);
         var target = Maps.Target(tape, Options.Objective, clean, noise, draws.Times);
-        var weights = tape.Constant([draws.Times.Length], Array.ConvertAll(draws.Times, t => _lossWeights[t]));
-        return scope.Keep(tape.MeanSquaredError(output, target, weights));
+        float[] weights = Array.ConvertAll(draws.Times, t => _lossWeights[t]);
+        return scope.Keep(unet.Options.LearnedVariance
+            ? _learnedVariance.Loss(tape, Options.Objective, output, target, weights, clean, noisy, draws.Times)
+            : tape.MeanSquaredError(output, target, tape.Constant([weights.Length], weights)));
     }
 
     /// <summary>Brings images in [0, 1] to [-1, 1] where the process does so.</summary>
@@ -94,13 +98,16 @@ public sealed class GaussianDiffusion
         return tape.Constant(clean.Shape, permuted);
     }
 
-    /// <summary>The image that a network sees in noisy ones.</summary>
-    /// <param name="clamp">Limits the result to [−clamp, clamp].</param>
-    internal Tensor PredictImage(Tape tape, Unet unet, Tensor noisy, int[] times, Tensor? selfCondition, float clamp)
+    /// <summary>The image that a network sees in noisy ones, and what it says of the variance where it learned it; no gradient.</summary>
+    /// <param name="clamp">Limits the image to [−clamp, clamp].</param>
+    internal (Tensor Image, Tensor? Variance) Predict(Tape tape, Unet unet, Tensor noisy, int[] times, Tensor? selfCondition, float clamp,
+        RandomKey? dropout = null)
     {
-        using var scope = tape.Scope();
-        var output = unet.Forward(tape, noisy, TimesOf(tape, times), selfCondition);
-        return scope.Keep(Maps.Image(tape, Options.Objective, noisy, output, times, clamp));
+        var output = unet.Forward(tape, noisy, TimesOf(tape, times), selfCondition, dropout);
+        Tensor? variance = null;
+        if (unet.Options.LearnedVariance)
+            (output, variance) = tape.Split(output, unet.Options.Channels);
+        return (Maps.Image(tape, Options.Objective, noisy, output, times, clamp), variance);
     }
 
     internal static Tensor TimesOf(Tape tape, int[] times) => tape.Constant([times.Length], Array.ConvertAll(times, t => (float)t));
@@ -118,8 +125,7 @@ public sealed class GaussianDiffusion
     private Tensor Estimate(Unet unet, Tensor noisy, TrainingDraws draws)
     {
         using var tape = noisy.Device.NewTape(recording: false);
-        var output = unet.Forward(tape, noisy, TimesOf(tape, draws.Times), null, draws.Dropout);
-        return tape.Keep(Maps.Image(tape, Options.Objective, noisy, output, draws.Times, float.PositiveInfinity));
+        return tape.Keep(Predict(tape, unet, noisy, draws.Times, null, float.PositiveInfinity, draws.Dropout).Image);
     }
 
     private static Tensor Affine(Tape tape, Tensor images, float factor, float shift)

@@ -1,8 +1,8 @@
 namespace Diffusion.Gpu;
 
 /// <summary>How much the squared error of a step counts.</summary>
-/// <remarks>Hang et al., 2023 (min-SNR); denoising-diffusion-pytorch, loss_weight. Without the limit all three objectives weigh the error of
-/// the noise alike.</remarks>
+/// <remarks>Hang et al., 2023 (min-SNR); denoising-diffusion-pytorch, loss_weight. Without the limit all three
+/// objectives weigh the error of the noise alike.</remarks>
 internal static class LossWeight
 {
     /// <summary>The weight of every step.</summary>

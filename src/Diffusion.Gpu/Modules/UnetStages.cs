@@ -57,7 +57,7 @@ internal sealed class MiddleStage(WeightScope scope, UnetOptions options)
         => new(scope, Channels(options), Channels(options), options.TimeChannels, options.Dropout);
 }
 
-/// <summary>One resolution on the way up: two residual blocks, each also seeing its counterpart's output, attention, and the step up.</summary>
+/// <summary>One resolution on the way up: two residual blocks that also see their counterparts, attention, and the step up.</summary>
 internal sealed class UpStage
 {
     private readonly ResnetBlock _first;

@@ -13,7 +13,7 @@ public sealed class Ddpm : Sampler
     {
     }
 
-    /// <summary>Mixes two batches of images half way into noise and lets the network find what lies between.</summary>
+    /// <summary>Mixes two batches of images part of the way into noise and lets the network find what lies between.</summary>
     /// <param name="unet">A network that was trained for the process.</param>
     /// <param name="first">[N, H, W, C] in [0, 1], or [-1, 1] without auto-normalize.</param>
     /// <param name="second">The shape of first.</param>
@@ -49,7 +49,7 @@ public sealed class Ddpm : Sampler
         return Run(unet, tape.Keep(state), [.. Plan.Skip(Plan.Count - t)], noise, 2, watch);
     }
 
-    /// <summary>Stretches the posterior's noise by the learned share of the way from its variance to the step's own, in logarithms.</summary>
+    /// <summary>Stretches the posterior's noise by the learned share of the way from its log-variance to the step's own.</summary>
     private protected override Tensor LearnedNoise(Tape tape, int time, Tensor z, Tensor variance)
     {
         double range = Math.Log(Diffusion.Schedule.Betas.Span[time]) - Diffusion.Schedule.PosteriorLogVariances.Span[time];

@@ -1,6 +1,6 @@
 namespace Diffusion.Gpu.Samplers;
 
-/// <summary>Follows the process's differential equation backwards by a second-order multistep method: good images in about 20 steps.</summary>
+/// <summary>Follows the process's differential equation backwards by a second-order multistep method, in few steps.</summary>
 /// <remarks>Lu et al., 2022 (DPM-Solver++), algorithm 2 (2M), in terms of the noise-to-signal ratio σ = √((1 − ᾱ)/ᾱ) and λ = −ln σ. Steps
 /// are uniform in λ, rounded to those that the network was trained at. They begin where σ first falls to 80: above, an image is noise,
 /// and the schedules' ends (σ of 1,800 and 20,000) would cost steps. No noise is added.</remarks>

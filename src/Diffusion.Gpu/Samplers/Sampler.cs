@@ -44,7 +44,10 @@ public abstract class Sampler
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     public Tensor Sample(Unet unet, int count, ulong seed, uint firstIndex = 0, IProgress<SamplingProgress>? progress = null,
         CancellationToken cancellation = default)
-        => Sample(unet, count, new KeyedNoise(seed, RandomStream.Sampling, firstIndex), new SamplingWatch(progress, Cancellation: cancellation));
+    {
+        var watch = new SamplingWatch(progress, Cancellation: cancellation);
+        return Sample(unet, count, new KeyedNoise(seed, RandomStream.Sampling, firstIndex), watch);
+    }
 
     internal Tensor Sample(Unet unet, int count, INoiseSource noise, SamplingWatch watch)
     {
@@ -98,11 +101,8 @@ public abstract class Sampler
     {
         int n = state.Shape[0];
         var times = Enumerable.Repeat(step.Time, n).ToArray();
-        var output = unet.Forward(tape, state, GaussianDiffusion.TimesOf(tape, times), unet.Options.SelfCondition ? previous : null);
-        Tensor? variance = null;
-        if (unet.Options.LearnedVariance)
-            (output, variance) = tape.Split(output, unet.Options.Channels);
-        var image = Diffusion.Maps.Image(tape, Diffusion.Options.Objective, state, output, times, clamp: 1);
+        var selfCondition = unet.Options.SelfCondition ? previous : null;
+        var (image, variance) = Diffusion.Predict(tape, unet, state, times, selfCondition, clamp: 1);
         var third = step.Previous != 0 ? previous : null;
         if (step.Noise != 0)
         {

@@ -1,6 +1,6 @@
 namespace Diffusion.Gpu.Samplers;
 
-/// <summary>One run of the network and what follows from it: state ← Image·x̂0 + State·state + Noise·z, or + Previous·(the last x̂0).</summary>
+/// <summary>One run of the network and what follows: state ← Image·x̂0 + State·state + Noise·z, or + Previous·(the last x̂0).</summary>
 /// <param name="Time">The step of the process that the network is told.</param>
 /// <param name="Image">Factor of the image that the network sees, clamped to [-1, 1].</param>
 /// <param name="State">Factor of the noisy image.</param>

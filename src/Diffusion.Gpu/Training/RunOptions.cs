@@ -88,7 +88,7 @@ public sealed record RunOptions
         Unet.Validate();
         Diffusion.Validate();
         Trainer.Validate();
-        Diffusion.CheckTrains(Unet);
+        Diffusion.CheckFits(Unet);
         OptionsException.ThrowUnless(Unet.Channels is 1 or 3 or 4, "channels", Unet.Channels, "1 (grey), 3 (RGB) or 4 (RGBA) to train on images");
         OptionsException.ThrowUnless(Trainer.ConvertImageTo is null || TrainerOptions.ChannelsOf(Trainer.ConvertImageTo) == Unet.Channels,
             "convert-image-to", Trainer.ConvertImageTo, $"a mode of {Unet.Channels} channels, as channels says");

@@ -72,7 +72,7 @@ internal sealed class RunOptionsTests
     [TestCase("""{"convert-image-to": "L"}""", "convert-image-to", "3 channels")]
     [TestCase("""{"channels": 2}""", "channels", "4 (RGBA)")]
     [TestCase("""{"image-size": 30}""", "image-size", "divisible by 8")]
-    [TestCase("""{"learned-variance": true}""", "learned-variance", "false")]
+    [TestCase("""{"out-dim": 5}""", "out-dim", "3, for images")]
     [TestCase("""[1]""", "file", "JSON object")]
     [TestCase("""{"dim": """, "file", "JSON object")]
     public void Impossible_values_are_refused_by_name_with_what_is_possible(string json, string option, string wanted)
