@@ -2,7 +2,7 @@ using Diffusion.Gpu.Kernels;
 
 namespace Diffusion.Gpu;
 
-/// <summary>What a learned variance costs: the divergence of a step from its posterior, or at the last step the likelihood of the image.</summary>
+/// <summary>What a learned variance costs: a step's divergence from its posterior, or at the last step the image's likelihood.</summary>
 /// <remarks>Nichol and Dhariwal, 2021, section 3.1; denoising-diffusion-pytorch, LearnedGaussianDiffusion: in bits, with the mean held
 /// constant. Means are in images' units, [-1, 1].</remarks>
 internal sealed class VariationalBound(NoiseSchedule schedule)
