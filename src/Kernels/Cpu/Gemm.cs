@@ -13,7 +13,7 @@ internal sealed unsafe class Gemm
     private const int DepthOfPiece = 576;
 
     /// <summary>Floats of a block's windows.</summary>
-    private const int FloatsOfBlock = 96 * 1024;
+    private const int FloatsOfBlock = 128 * 1024;
 
     private const int MostPixels = 256;
     private const int FewestPixels = 48;

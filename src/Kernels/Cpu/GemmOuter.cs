@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Diffusion.Gpu.Kernels;
 
@@ -110,8 +111,8 @@ internal sealed unsafe class GemmOuter
 
     private void ComputeBlock(int first, int end, int firstTile, int endTile, float* output, bool accumulate, GemmScratch scratch)
     {
-        // A panel that sticks out of its row reads past the last row: then the images are copied, with room to spare.
-        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped || _width % _kernel.Lanes != 0, scratch);
+        // A panel that sticks out of its row, or unrolling, reads past the last row: then the images are copied, with room to spare.
+        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped || _unrolls || _width % _kernel.Lanes != 0, scratch);
         int pixels = windows.Pixels;
         int* offsets = scratch.Offsets.Take<int>(pixels);
         float* right = _unrolls ? Unroll(windows, offsets, scratch) : windows.Starts[0];
@@ -121,8 +122,7 @@ internal sealed unsafe class GemmOuter
         float* values = _values + (first * (nint)_window.OutW * _columns);
         nint size = pixels * (nint)Rows;
         float* packed = scratch.Packed.Take<float>((endTile - firstTile) * size);
-        for (int tile = firstTile; tile < endTile; tile++)
-            PackSix(values, tile * Rows, pixels, packed + ((tile - firstTile) * size));
+        PackSixes(values, firstTile, endTile, pixels, packed);
 
         for (int band = 0; band < _bands; band++)
         {
@@ -147,6 +147,8 @@ internal sealed unsafe class GemmOuter
         bool isTail = columns < vectors * _kernel.Lanes;
         for (int i = 0; i < Rows; i++)
             outputs[i] = isTail || i >= rows ? beside + (i * MicroKernel.MaxPanelWidth) : target + (i * stride);
+        for (int i = 0; i < rows && !isTail; i++)
+            Prefetch(outputs[i], columns);
         _kernel.Outer(vectors, pixels, left, right, offsets, outputs, accumulate && !isTail);
         for (int i = 0; isTail && i < rows; i++, target += stride)
         {
@@ -155,16 +157,30 @@ internal sealed unsafe class GemmOuter
         }
     }
 
+    /// <summary>Asks for a row of the result, which is needed when its sums are done and may lie far away by then.</summary>
+    private static void Prefetch(float* row, int columns)
+    {
+        const int FloatsOfCacheLine = 16;
+        for (int j = 0; Sse.IsSupported && j < columns; j += FloatsOfCacheLine)
+            Sse.Prefetch0(row + j);
+    }
+
     /// <summary>Copies each window to a row of its own, as wide as whole registers, and writes the rows' offsets.</summary>
     private float* Unroll(in GemmBlock windows, int* offsets, GemmScratch scratch)
     {
+        const int Step = 4;
         int stride = _kernel.VectorsFor(_width) * _kernel.Lanes;
-        float* rows = scratch.Staging.Take<float>(windows.Pixels * (long)stride), row = rows;
+        float* rows = scratch.Staging.Take<float>((windows.Pixels * (long)stride) + Step), row = rows;
         for (int p = 0; p < windows.Pixels; p++, row += stride)
         {
             float* from = windows.Starts[p], to = row;
             for (int band = 0; band < _window.R; band++, from += windows.Pitch, to += _window.Run)
-                new Span<float>(from, _window.Run).CopyTo(new Span<float>(to, _window.Run));
+            {
+                // What a copy writes past the end, the next one overwrites.
+                for (int i = 0; i < _window.Run; i += Step)
+                    Vector128.Load(from + i).Store(to + i);
+            }
+
             new Span<float>(to, stride - _width).Clear();
             offsets[p] = p * stride;
         }
@@ -172,22 +188,22 @@ internal sealed unsafe class GemmOuter
         return rows;
     }
 
-    /// <summary>Packs six columns of values, zero past the last one, as [pixels, 6].</summary>
-    private void PackSix(float* values, int column, int pixels, float* packed)
+    /// <summary>Packs columns of values by sixes as [tiles, pixels, 6], zero past the last one, in one pass over values.</summary>
+    private void PackSixes(float* values, int firstTile, int endTile, int pixels, float* packed)
     {
-        int columns = Math.Min(Rows, _columns - column);
-        values += column;
+        nint size = pixels * (nint)Rows;
+        int endFull = Math.Min(endTile, _columns / Rows);
         for (int p = 0; p < pixels; p++, values += _columns, packed += Rows)
         {
-            if (columns == Rows)
+            float* from = values + (firstTile * Rows), to = packed;
+            for (int tile = firstTile; tile < endFull; tile++, from += Rows, to += size)
             {
-                Vector128.Load(values).Store(packed);
-                Vector64.Load(values + 4).Store(packed + 4);
-                continue;
+                Vector128.Load(from).Store(to);
+                Vector64.Load(from + 4).Store(to + 4);
             }
 
-            for (int i = 0; i < Rows; i++)
-                packed[i] = i < columns ? values[i] : 0;
+            for (int i = 0; endFull < endTile && i < Rows; i++)
+                to[i] = (endFull * Rows) + i < _columns ? from[i] : 0;
         }
     }
 
