@@ -5,8 +5,9 @@ public static partial class Catalogue
     /// <summary>Group normalisation, from one group of all channels to one channel each.</summary>
     public static IEnumerable<OpCase> GroupNorm =>
     [
-        Grouped("one group", [2, 3, 5, 3], 1, tiny: true),
-        Grouped("a group per channel", [2, 5, 3, 7], 7, tiny: true),
+        Grouped("one group", [2, 3, 5, 3], 1),
+        Grouped("2 groups", [1, 3, 6], 2, tiny: true),
+        Grouped("a group per channel", [2, 5, 3, 7], 7),
         Grouped("8 groups", [2, 7, 5, 16], 8),
         Grouped("3 groups of 11", [1, 9, 11, 33], 3),
         Grouped("32 groups of 4", [3, 5, 128], 32),

@@ -34,14 +34,17 @@ public static partial class Catalogue
             inputs.Add(Input("scaleShift", [samples, 2 * channels], -1, 1));
         return new OpCase($"RmsNorm {name}", inputs,
             (tape, t) => silu ? tape.RmsNormSilu(t[0], t[1], scaleShift ? t[2] : null) : tape.RmsNorm(t[0], t[1]),
-            v => Each(shape.Count, i =>
+            v =>
             {
-                int row = i / channels, c = i % channels, sample = row / positions;
-                double norm = Math.Max(Math.Sqrt(v[0].Skip(row * channels).Take(channels).Sum(value => value * value)), 1e-12);
-                double y = v[0][i] / norm * Math.Sqrt(channels) * v[1][c];
-                if (scaleShift)
-                    y = (y * (v[2][(2 * sample * channels) + c] + 1)) + v[2][(((2 * sample) + 1) * channels) + c];
-                return silu ? y * Sigmoid(y) : y;
-            })) { Tiny = tiny, GradientFloor = floor };
+                double[] norms = [.. v[0].Chunk(channels).Select(row => Math.Max(Math.Sqrt(row.Sum(value => value * value)), 1e-12))];
+                return Each(shape.Count, i =>
+                {
+                    int row = i / channels, c = i % channels, sample = row / positions;
+                    double y = v[0][i] / norms[row] * Math.Sqrt(channels) * v[1][c];
+                    if (scaleShift)
+                        y = (y * (v[2][(2 * sample * channels) + c] + 1)) + v[2][(((2 * sample) + 1) * channels) + c];
+                    return silu ? y * Sigmoid(y) : y;
+                });
+            }) { Tiny = tiny, GradientFloor = floor };
     }
 }

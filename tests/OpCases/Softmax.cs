@@ -25,12 +25,19 @@ public static partial class Catalogue
         int length = shape[axis < 0 ? ^-axis : axis], inner = 1;
         for (int i = axis < 0 ? shape.Rank + axis + 1 : axis + 1; i < shape.Rank; i++)
             inner *= shape[i];
-        return new OpCase($"Softmax {name}", [x ?? Input("x", shape)], (tape, t) => tape.Softmax(t[0], axis), v => Each(shape.Count, i =>
+        return new OpCase($"Softmax {name}", [x ?? Input("x", shape)], (tape, t) => tape.Softmax(t[0], axis), v =>
         {
-            int first = (i / (length * inner) * length * inner) + (i % inner);
-            var line = Enumerable.Range(0, length).Select(k => v[0][first + (k * inner)]).ToArray();
-            double largest = line.Any(double.IsNaN) ? double.NaN : line.Max();
-            return Math.Exp(v[0][i] - largest) / line.Sum(value => Math.Exp(value - largest));
-        })) { Tiny = tiny, GradientFloor = floor };
+            var y = new double[shape.Count];
+            for (int line = 0; line < y.Length / length; line++)
+            {
+                int first = (line / inner * length * inner) + (line % inner);
+                int[] members = [.. Enumerable.Range(0, length).Select(k => first + (k * inner))];
+                double largest = members.Any(i => double.IsNaN(v[0][i])) ? double.NaN : members.Max(i => v[0][i]);
+                double sum = members.Sum(i => Math.Exp(v[0][i] - largest));
+                foreach (int i in members)
+                    y[i] = Math.Exp(v[0][i] - largest) / sum;
+            }
+            return y;
+        }) { Tiny = tiny, GradientFloor = floor };
     }
 }
