@@ -10,11 +10,11 @@ internal readonly record struct PhiloxBlock(uint A, uint B, uint C, uint D);
 /// Only integer arithmetic and one exact conversion lie between the words and the numbers, so no backend can round differently.</remarks>
 public static class Philox
 {
-    private const uint MultiplierA = 0xD2511F53;
-    private const uint MultiplierB = 0xCD9E8D57;
-    private const uint WeylA = 0x9E3779B9;
-    private const uint WeylB = 0xBB67AE85;
-    private const int Rounds = 10;
+    internal const uint MultiplierA = 0xD2511F53;
+    internal const uint MultiplierB = 0xCD9E8D57;
+    internal const uint WeylA = 0x9E3779B9;
+    internal const uint WeylB = 0xBB67AE85;
+    internal const int Rounds = 10;
 
     /// <summary>A uniform number in [0, 1), a multiple of 2^-24.</summary>
     /// <param name="key">Names the numbers.</param>

@@ -4,26 +4,37 @@ internal sealed unsafe partial class CpuBackend
 {
     public override void ConcatForward(int rows, int columnsA, int columnsB, Tensor a, Tensor b, Tensor y)
     {
-        int columns = columnsA + columnsB;
-        CopyColumns(rows, columnsA, Pointer(a), columnsA, Pointer(y), columns, accumulate: false);
-        CopyColumns(rows, columnsB, Pointer(b), columnsB, Pointer(y) + columnsA, columns, accumulate: false);
+        float* pa = Pointer(a), pb = Pointer(b), py = Pointer(y);
+        new RowBlocks(new RowShape(1, rows, columnsA + columnsB)).Run((_, _, first, end) =>
+        {
+            for (long row = first; row < end; row++)
+            {
+                float* joined = py + (row * (columnsA + columnsB));
+                CopyRow(pa + (row * columnsA), joined, columnsA, accumulate: false);
+                CopyRow(pb + (row * columnsB), joined + columnsA, columnsB, accumulate: false);
+            }
+        });
     }
 
     public override void ConcatBackward(int rows, int columnsA, int columnsB, Tensor dy, GradientTarget da, GradientTarget db)
     {
-        int columns = columnsA + columnsB;
-        if (da.Tensor is not null)
-            CopyColumns(rows, columnsA, Pointer(dy), columns, Pointer(da.Tensor), columnsA, da.Accumulate);
-        if (db.Tensor is not null)
-            CopyColumns(rows, columnsB, Pointer(dy) + columnsA, columns, Pointer(db.Tensor), columnsB, db.Accumulate);
-    }
-
-    /// <summary>Copies or adds rows of a matrix into rows of another.</summary>
-    private static void CopyColumns(int rows, int columns, float* x, int xStride, float* y, int yStride, bool accumulate)
-        => new RowBlocks(new RowShape(1, rows, columns)).Run((_, _, first, end) =>
+        float* pdy = Pointer(dy), pda = PointerOrNull(da.Tensor), pdb = PointerOrNull(db.Tensor);
+        new RowBlocks(new RowShape(1, rows, columnsA + columnsB)).Run((_, _, first, end) =>
         {
             for (long row = first; row < end; row++)
-                for (int c = 0; c < columns; c += Simd.Width)
-                    Simd.Store(Simd.Load(x + (row * xStride) + c, columns - c), y + (row * yStride) + c, columns - c, accumulate);
+            {
+                float* joined = pdy + (row * (columnsA + columnsB));
+                if (pda is not null)
+                    CopyRow(joined, pda + (row * columnsA), columnsA, da.Accumulate);
+                if (pdb is not null)
+                    CopyRow(joined + columnsA, pdb + (row * columnsB), columnsB, db.Accumulate);
+            }
         });
+    }
+
+    private static void CopyRow(float* x, float* y, int length, bool accumulate)
+    {
+        for (int i = 0; i < length; i += Simd.Width)
+            Simd.Store(Simd.Load(x + i, length - i), y + i, length - i, accumulate);
+    }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
@@ -7,6 +9,7 @@ internal sealed partial class CpuBackend
 
     private readonly struct Drop(float rate, float scale) : IWordMap
     {
-        public float Apply(uint word, float value) => Philox.ToUniform(word) >= rate ? value * scale : 0;
+        public Lanes Apply(Vector512<uint> words, Lanes values) => Vector512.ConditionalSelect(
+            Vector512.GreaterThanOrEqual(Uniform(words), Simd.Splat(rate)), values * Simd.Splat(scale), Lanes.Zero);
     }
 }

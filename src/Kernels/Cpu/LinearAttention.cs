@@ -18,16 +18,14 @@ internal sealed unsafe partial class CpuBackend
         ForkJoinPool.Run(s.N * chunks, item =>
         {
             int sample = item / chunks, chunk = item % chunks;
-            for (int head = 0; head < shape.Heads; head++)
-                heads.Summarise(sample, head, chunk, partials + ((((((long)sample * shape.Heads) + head) * chunks) + chunk) * partial));
+            heads.Summarise(sample, chunk, partials + ((((long)sample * shape.Heads * chunks) + chunk) * partial), (long)chunks * partial);
         }, parallel);
-        ForkJoinPool.Run(s.N * s.Heads, head => LinearAttentionHeads.Join(shape.D, chunks, partials + ((long)head * chunks * partial),
-            pk + (2L * head * shape.D), pc + ((long)head * shape.D * shape.D)), parallel);
+        ForkJoinPool.Run(s.N * s.Heads, head => heads.Join(partials + ((long)head * chunks * partial), pk + (2L * head * shape.D),
+            pc + ((long)head * shape.D * shape.D)), parallel);
         ForkJoinPool.Run(s.N * chunks, item =>
         {
             int sample = item / chunks, chunk = item % chunks;
-            for (int head = 0; head < shape.Heads; head++)
-                heads.Read(sample, head, chunk, pc + ((((long)sample * shape.Heads) + head) * shape.D * shape.D), py);
+            heads.Read(sample, chunk, pc + ((long)sample * shape.Heads * shape.D * shape.D), py);
         }, parallel);
     }
 
@@ -47,11 +45,9 @@ internal sealed unsafe partial class CpuBackend
         ForkJoinPool.Run(s.N * chunks, item =>
         {
             int sample = item / chunks, chunk = item % chunks;
-            for (int head = 0; head < shape.Heads; head++)
-            {
-                long at = ((long)sample * shape.Heads) + head;
-                heads.ReadGradient(sample, head, chunk, pc + (at * square), pdy, partials + (((at * chunks) + chunk) * partial), dQkv);
-            }
+            long first = (long)sample * shape.Heads;
+            heads.ReadGradient(sample, chunk, pc + (first * square), pdy, partials + (((first * chunks) + chunk) * partial),
+                (long)chunks * partial, dQkv);
         }, parallel);
         ForkJoinPool.Run(s.N * s.Heads, head =>
         {
@@ -68,12 +64,9 @@ internal sealed unsafe partial class CpuBackend
         ForkJoinPool.Run(s.N * chunks, item =>
         {
             int sample = item / chunks, chunk = item % chunks;
-            for (int head = 0; head < shape.Heads; head++)
-            {
-                long at = ((long)sample * shape.Heads) + head;
-                heads.SummaryGradient(sample, head, chunk, pk + (2 * at * shape.D), pc + (at * square), pdc + (at * square), dQkv,
-                    dSlots + (2 * at * memoryValues));
-            }
+            long first = (long)sample * shape.Heads;
+            heads.SummaryGradient(sample, chunk, pk + (2 * first * shape.D), pc + (first * square), pdc + (first * square), dQkv,
+                dSlots + (2 * first * memoryValues));
         }, parallel);
         AddMemoryGradients(s, dSlots, dMemory);
     }

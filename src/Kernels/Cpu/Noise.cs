@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
@@ -26,13 +29,26 @@ internal sealed unsafe partial class CpuBackend
         });
     }
 
+    /// <summary><see cref="Philox.ToUniform"/> of sixteen words.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Uniform(Vector512<uint> words)
+        => Vector512.ConvertToSingle(Vector512.ShiftRightLogical(words, 8).AsInt32()) * Simd.Splat(1f / (1 << 24));
+
     private readonly struct NormalNumber : IWordMap
     {
-        public float Apply(uint word, float value) => NormalTable.ToNormal(word);
+        public Lanes Apply(Vector512<uint> words, Lanes values)
+        {
+            uint* word = stackalloc uint[Simd.Width];
+            float* number = stackalloc float[Simd.Width];
+            words.Store(word);
+            for (int i = 0; i < Simd.Width; i++)
+                number[i] = NormalTable.ToNormal(word[i]);
+            return Vector512.Load(number);
+        }
     }
 
     private readonly struct UniformNumber : IWordMap
     {
-        public float Apply(uint word, float value) => Philox.ToUniform(word);
+        public Lanes Apply(Vector512<uint> words, Lanes values) => Uniform(words);
     }
 }

@@ -27,6 +27,18 @@ internal sealed unsafe partial class CpuBackend
     {
         int count = taps.Counts[output], at = output * taps.Width;
         float* start = x + ((long)taps.Starts[output] * length);
+        if (length < Simd.Width / 2)
+        {
+            // The pixels of an image of few channels.
+            for (int i = 0; i < length; i++)
+            {
+                float sum = 0;
+                for (int t = 0; t < count; t++)
+                    sum = MathF.FusedMultiplyAdd(taps.Weights[at + t], start[(t * length) + i], sum);
+                y[i] = accumulate ? y[i] + sum : sum;
+            }
+            return;
+        }
         for (int i = 0; i < length; i += Simd.Width)
         {
             var sum = Lanes.Zero;

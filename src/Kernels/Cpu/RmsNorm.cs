@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels;
@@ -67,23 +68,16 @@ internal sealed unsafe partial class CpuBackend
     }
 
     /// <summary>√C / max(‖x‖, 1e-12), and whether the norm was above that limit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float InverseRms(float* x, int channels, out bool limited)
     {
-        Lanes even = Lanes.Zero, odd = Lanes.Zero;
-        int c = 0;
-        for (; c + Simd.Width < channels; c += 2 * Simd.Width)
-        {
-            var v = Vector512.Load(x + c);
-            even = Simd.MultiplyAdd(v, v, even);
-            v = Simd.Load(x + c + Simd.Width, channels - c - Simd.Width);
-            odd = Simd.MultiplyAdd(v, v, odd);
-        }
-        if (c < channels)
+        var sum = Lanes.Zero;
+        for (int c = 0; c < channels; c += Simd.Width)
         {
             var v = Simd.Load(x + c, channels - c);
-            even = Simd.MultiplyAdd(v, v, even);
+            sum = Simd.MultiplyAdd(v, v, sum);
         }
-        float squared = Simd.Sum(even + odd);
+        float squared = Simd.Sum(sum);
         limited = squared <= LeastSquaredNorm;
         return MathF.Sqrt(channels) / MathF.Max(MathF.Sqrt(squared), 1e-12f);
     }

@@ -1,6 +1,7 @@
 global using Lanes = System.Runtime.Intrinsics.Vector512<float>;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Diffusion.Gpu.Kernels;
 
@@ -70,17 +71,21 @@ internal static unsafe class Simd
         return MathF.Max(two[0], two[1]);
     }
 
+    /// <summary>All bits set in the first lanes, none in the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
     /// <summary>Keeps the first lanes and replaces the others.</summary>
     /// <param name="v">The values.</param>
     /// <param name="count">Lanes to keep.</param>
     /// <param name="other">What the others become.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Keep(Lanes v, int count, float other) => count >= Width ? v
-        : Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle(), v, Splat(other));
+        : Vector512.ConditionalSelect(First(count), v, Splat(other));
 
     /// <summary>e^x within 1 ulp, from subnormal results to infinity; NaN stays NaN.</summary>
     /// <remarks>x = n ln 2 + r with |r| ≤ ½ ln 2, ln 2 in two parts; a polynomial for e^r that was fitted at Chebyshev nodes (error
-    /// 1e-8); 2^n in two factors, so that neither overflows.</remarks>
+    /// 1e-8).</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes Exp(Lanes x)
     {
@@ -94,9 +99,7 @@ internal static unsafe class Simd
         p = MultiplyAdd(p, r, Splat(0.16666576f));
         p = MultiplyAdd(p, r, Splat(0.5f));
         p = MultiplyAdd(p, r * r, r) + Lanes.One;
-        var power = Vector512.ConvertToInt32Native(n);
-        var half = Vector512.ShiftRightArithmetic(power, 1);
-        return p * PowerOfTwo(half) * PowerOfTwo(power - half);
+        return Scale(p, n);
     }
 
     /// <summary>1 / (1 + e^−x).</summary>
@@ -130,11 +133,52 @@ internal static unsafe class Simd
         return Vector512.ConditionalSelect(Vector512.LessThan(x, Lanes.Zero), tail, Lanes.One - tail);
     }
 
+    /// <summary>p · 2^n with one rounding.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Lanes Scale(Lanes p, Lanes n)
+    {
+        if (Avx512F.IsSupported)
+            return Avx512F.Scale(p, n);
+        // Two factors, so that neither leaves the range of normal numbers.
+        var power = Vector512.ConvertToInt32Native(n);
+        var half = Vector512.ShiftRightArithmetic(power, 1);
+        return p * PowerOfTwo(half) * PowerOfTwo(power - half);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes PowerOfTwo(Vector512<int> n) => Vector512.ShiftLeft(n + Vector512.Create(127), 23).AsSingle();
 
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    // Masked instructions where there are any: a call would make the compiler keep every register of the surrounding loop in memory.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Lanes LoadPart(float* p, int count)
+    {
+        if (Avx512F.IsSupported)
+            return Avx512F.MaskLoad(p, First(count), Lanes.Zero);
+        if (Avx.IsSupported)
+            return Vector512.Create(Avx.MaskLoad(p, First(count).GetLower()), Avx.MaskLoad(p + (Width / 2), First(count).GetUpper()));
+        return LoadSingly(p, count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StorePart(Lanes v, float* p, int count)
+    {
+        if (Avx512F.IsSupported)
+        {
+            Avx512F.MaskStore(p, First(count), v);
+        }
+        else if (Avx.IsSupported)
+        {
+            Avx.MaskStore(p, First(count).GetLower(), v.GetLower());
+            Avx.MaskStore(p + (Width / 2), First(count).GetUpper(), v.GetUpper());
+        }
+        else
+        {
+            StoreSingly(v, p, count);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static Lanes LoadSingly(float* p, int count)
     {
         float* lanes = stackalloc float[Width];
         Lanes.Zero.Store(lanes);
@@ -144,7 +188,7 @@ internal static unsafe class Simd
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void StorePart(Lanes v, float* p, int count)
+    private static void StoreSingly(Lanes v, float* p, int count)
     {
         float* lanes = stackalloc float[Width];
         v.Store(lanes);

@@ -25,40 +25,45 @@ internal static unsafe class SmallProduct
         bool accumulate)
     {
         for (int row = 0; row < rows; row += RowBlock)
-            for (int column = 0; column < columns; column += Simd.Width)
-                Block(a + (row * aRow), aRow, aDepth, b + column, bRow, c + (row * cRow) + column, cRow, Math.Min(rows - row, RowBlock),
-                    depth, accumulate);
+            Rows(a + (row * aRow), aRow, aDepth, b, bRow, c + (row * cRow), cRow, Math.Min(rows - row, RowBlock), columns, depth, accumulate);
     }
 
-    /// <summary>Eight rows by sixteen columns. Missing rows compute the last one again and are not stored.</summary>
-    private static void Block(float* a, long aRow, long aDepth, float* b, long bRow, float* c, long cRow, int rows, int depth,
+    /// <summary>Eight rows, sixteen columns at a time. Missing rows compute the last one again and are not stored.</summary>
+    private static void Rows(float* a, long aRow, long aDepth, float* b, long bRow, float* c, long cRow, int rows, int columns, long depth,
         bool accumulate)
     {
         int last = rows - 1;
         float* a1 = a + (Math.Min(1, last) * aRow), a2 = a + (Math.Min(2, last) * aRow), a3 = a + (Math.Min(3, last) * aRow);
         float* a4 = a + (Math.Min(4, last) * aRow), a5 = a + (Math.Min(5, last) * aRow), a6 = a + (Math.Min(6, last) * aRow);
         float* a7 = a + (last * aRow);
-        Lanes s0 = Lanes.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
-        for (long k = 0, at = 0; k < depth; k++, at += aDepth, b += bRow)
+        for (int column = 0; column < columns; column += Simd.Width)
         {
-            var v = Vector512.Load(b);
-            s0 = Simd.MultiplyAdd(Simd.Splat(a[at]), v, s0);
-            s1 = Simd.MultiplyAdd(Simd.Splat(a1[at]), v, s1);
-            s2 = Simd.MultiplyAdd(Simd.Splat(a2[at]), v, s2);
-            s3 = Simd.MultiplyAdd(Simd.Splat(a3[at]), v, s3);
-            s4 = Simd.MultiplyAdd(Simd.Splat(a4[at]), v, s4);
-            s5 = Simd.MultiplyAdd(Simd.Splat(a5[at]), v, s5);
-            s6 = Simd.MultiplyAdd(Simd.Splat(a6[at]), v, s6);
-            s7 = Simd.MultiplyAdd(Simd.Splat(a7[at]), v, s7);
+            float* row = b + column, target = c + column;
+            Lanes s0 = Lanes.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+            long at = 0;
+            for (long left = depth; left > 0; left--)
+            {
+                var v = Vector512.Load(row);
+                s0 = Simd.MultiplyAdd(Simd.Splat(a[at]), v, s0);
+                s1 = Simd.MultiplyAdd(Simd.Splat(a1[at]), v, s1);
+                s2 = Simd.MultiplyAdd(Simd.Splat(a2[at]), v, s2);
+                s3 = Simd.MultiplyAdd(Simd.Splat(a3[at]), v, s3);
+                s4 = Simd.MultiplyAdd(Simd.Splat(a4[at]), v, s4);
+                s5 = Simd.MultiplyAdd(Simd.Splat(a5[at]), v, s5);
+                s6 = Simd.MultiplyAdd(Simd.Splat(a6[at]), v, s6);
+                s7 = Simd.MultiplyAdd(Simd.Splat(a7[at]), v, s7);
+                at += aDepth;
+                row += bRow;
+            }
+            Put(s0, target, 0, rows, cRow, accumulate);
+            Put(s1, target, 1, rows, cRow, accumulate);
+            Put(s2, target, 2, rows, cRow, accumulate);
+            Put(s3, target, 3, rows, cRow, accumulate);
+            Put(s4, target, 4, rows, cRow, accumulate);
+            Put(s5, target, 5, rows, cRow, accumulate);
+            Put(s6, target, 6, rows, cRow, accumulate);
+            Put(s7, target, 7, rows, cRow, accumulate);
         }
-        Put(s0, c, 0, rows, cRow, accumulate);
-        Put(s1, c, 1, rows, cRow, accumulate);
-        Put(s2, c, 2, rows, cRow, accumulate);
-        Put(s3, c, 3, rows, cRow, accumulate);
-        Put(s4, c, 4, rows, cRow, accumulate);
-        Put(s5, c, 5, rows, cRow, accumulate);
-        Put(s6, c, 6, rows, cRow, accumulate);
-        Put(s7, c, 7, rows, cRow, accumulate);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
