@@ -57,7 +57,7 @@ internal sealed unsafe partial class CpuBackend
         ForkJoinPool.Run(s.N * s.Heads, item =>
         {
             int head = item % shape.Heads, sample = item / shape.Heads, total = shape.M + shape.T;
-            float* dKeys = Scratch.ForItem((2L * total * padded) + new GradientBlock(shape, null).Room), dValues = dKeys + ((long)total * padded);
+            float* dKeys = Scratch.ForItem((2L * total * padded) + GradientBlock.Room(shape)), dValues = dKeys + ((long)total * padded);
             var block = new GradientBlock(shape, dValues + ((long)total * padded));
             new Span<float>(dKeys, 2 * total * padded).Clear();
             for (int first = 0; first < shape.T; first += QueryBlock)

@@ -18,7 +18,7 @@ internal sealed unsafe partial class CpuBackend
         {
             _shape = shape;
             _padded = Simd.Padded(shape.D);
-            int block = _padded * QueryBlock, keys = Math.Max(AttentionHeads.KeyBlock, shape.M) * QueryBlock;
+            int block = _padded * QueryBlock, keys = KeyRoom(shape);
             _rows = room;
             _columns = _rows + block;
             _dyRows = _columns + block;
@@ -29,13 +29,15 @@ internal sealed unsafe partial class CpuBackend
             _logSumExp = _dWeights + keys;
             _dot = _logSumExp + QueryBlock;
             _queries = (int*)(_dot + QueryBlock);
-            Room = (5L * block) + (2L * keys) + (3 * QueryBlock);
         }
 
-        /// <summary>Floats that a block needs.</summary>
-        public long Room { get; }
-
         private int Columns => Simd.Padded(*_queries);
+
+        /// <summary>Floats that a block needs.</summary>
+        public static long Room(in AttentionShape shape)
+            => (5L * Simd.Padded(shape.D) * QueryBlock) + (2L * KeyRoom(shape)) + (3 * QueryBlock);
+
+        private static int KeyRoom(in AttentionShape shape) => Math.Max(AttentionHeads.KeyBlock, shape.M) * QueryBlock;
 
         /// <summary>Takes a block of queries with their results.</summary>
         public void Begin(int queries, float* q, long stride, float* y, float* dy, float* logSumExp)
@@ -67,7 +69,8 @@ internal sealed unsafe partial class CpuBackend
         {
             int columns = Columns;
             SmallProduct.Run(keys.Key, keys.Stride, 1, _columns, QueryBlock, _weights, QueryBlock, keys.Count, columns, _shape.D, false);
-            SmallProduct.Run(keys.Value, keys.Stride, 1, _dyColumns, QueryBlock, _dWeights, QueryBlock, keys.Count, columns, _shape.D, false);
+            SmallProduct.Run(keys.Value, keys.Stride, 1, _dyColumns, QueryBlock, _dWeights, QueryBlock, keys.Count, columns, _shape.D,
+                false);
             for (int k = 0; k < keys.Count; k++)
                 for (int at = k * QueryBlock, c = 0; c < columns; c += Simd.Width)
                 {

@@ -4,7 +4,7 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
 {
-    // Three steps, each parallel: every chunk of tokens sums its keys' exponentials and their products with the values under its own maxima;
+    // Three parallel steps: every chunk of tokens sums its keys' exponentials and their products with the values under its own maxima;
     // every head joins its chunks in their order; every chunk reads the result through its queries.
     public override void LinearAttentionForward(in AttentionShape s, Tensor qkv, Tensor memory, Tensor y, Tensor keyStatistics,
         Tensor context)

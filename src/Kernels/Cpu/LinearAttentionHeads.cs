@@ -43,7 +43,8 @@ internal readonly unsafe struct LinearAttentionHeads
     /// <param name="step">Distance of two heads' summaries.</param>
     public void Summarise(int sample, int chunk, float* summaries, long step)
     {
-        float* keys = Scratch.ForItem((2L * _blocks.Room) + _blocks.HeadRoom), values = keys + _blocks.Room, weights = values + _blocks.Room;
+        float* keys = Scratch.ForItem((2L * _blocks.Room) + _blocks.HeadRoom);
+        float* values = keys + _blocks.Room, weights = values + _blocks.Room;
         for (int head = 0; head < _shape.Heads; head++)
         {
             float* summary = summaries + (head * step);
@@ -98,7 +99,8 @@ internal readonly unsafe struct LinearAttentionHeads
     /// <param name="contexts">[Heads,D,D] of the sample.</param>
     public void Read(int sample, int chunk, float* contexts, float* y)
     {
-        float* q = Scratch.ForItem((2L * _blocks.Room) + (_shape.Heads * _d * _padded)), rows = q + _blocks.Room, squares = rows + _blocks.Room;
+        float* q = Scratch.ForItem((2L * _blocks.Room) + (_shape.Heads * _d * _padded));
+        float* rows = q + _blocks.Room, squares = rows + _blocks.Room;
         _blocks.PackSquares(contexts, squares);
         for (int first = chunk * TokenChunk, end = End(chunk); first < end; first += Block)
         {
@@ -106,9 +108,10 @@ internal readonly unsafe struct LinearAttentionHeads
             _blocks.Pack(Token(_qkv, sample, first), Stride, count, q);
             for (int head = 0; head < _shape.Heads; head++)
             {
-                _blocks.Softmax(q + (head * _blocks.HeadRoom), count);
-                SmallProduct.Run(q + (head * _blocks.HeadRoom), _padded, 1, squares + (head * _d * _padded), _padded, rows + (head * _blocks.HeadRoom), _padded,
-                    count, _padded, _d, false);
+                int at = head * _blocks.HeadRoom;
+                _blocks.Softmax(q + at, count);
+                SmallProduct.Run(q + at, _padded, 1, squares + (head * _d * _padded), _padded, rows + at, _padded, count, _padded, _d,
+                    false);
             }
             _blocks.Unpack(rows, count, y + ((((long)sample * _shape.T) + first) * _shape.Width), _shape.Width, accumulate: false);
         }
@@ -120,8 +123,8 @@ internal readonly unsafe struct LinearAttentionHeads
     /// <param name="step">Distance of two heads' sums.</param>
     public void ReadGradient(int sample, int chunk, float* contexts, float* dy, float* sums, long step, GradientTarget dQkv)
     {
-        float* q = Scratch.ForItem((3L * _blocks.Room) + (_shape.Heads * _d * _padded)), upstream = q + _blocks.Room, dq = upstream + _blocks.Room;
-        float* squares = dq + _blocks.Room;
+        float* q = Scratch.ForItem((3L * _blocks.Room) + (_shape.Heads * _d * _padded));
+        float* upstream = q + _blocks.Room, dq = upstream + _blocks.Room, squares = dq + _blocks.Room;
         _blocks.PackTransposed(contexts, squares);
         for (int head = 0; head < _shape.Heads; head++)
             new Span<float>(sums + (head * step), _d * _padded).Clear();
@@ -226,7 +229,7 @@ internal readonly unsafe struct LinearAttentionHeads
         SmallProduct.Run(weights, 1, _padded, values, _padded, summary, _padded, _d, _padded, count, true);
     }
 
-    /// <summary>Per key channel: the maximum, 1 / Σ e, and the sum over tokens of weight · gradient, which is that of context · dContext.</summary>
+    /// <summary>Per key channel: the maximum, 1 / Σ e, and over the tokens Σ weight · gradient = Σ context · dContext.</summary>
     private void KeyConstants(float* statistics, float* context, float* dContext, float* constants)
     {
         new Span<float>(constants, 3 * _padded).Clear();

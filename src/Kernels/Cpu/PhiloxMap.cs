@@ -58,7 +58,8 @@ internal static unsafe class PhiloxMap
         }
     }
 
-    /// <summary><see cref="Philox.Block(in RandomKey, uint, uint)"/> of eight neighbouring counters; a word takes the lower half of a lane.</summary>
+    /// <summary><see cref="Philox.Block(in RandomKey, uint, uint)"/> of eight neighbouring counters.</summary>
+    /// <remarks>A word takes the lower half of a lane, so that a product has room.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Words(in RandomKey key, uint sample, uint block, ulong* words)
     {

@@ -55,7 +55,7 @@ internal sealed unsafe partial class CpuBackend
         }
     }
 
-    /// <summary>What a sample's normalised channels are multiplied by and what is added: gain · (scale + 1), shift; zero past the end.</summary>
+    /// <summary>What a sample's normalised channels are multiplied by, gain · (scale + 1), and what is added; zero past the end.</summary>
     private static void Affine(float* gain, float* scaleShift, int channels, float* factor, float* shift)
     {
         for (int c = 0; c < channels; c += Simd.Width)
@@ -95,7 +95,8 @@ internal sealed unsafe partial class CpuBackend
         }
     }
 
-    /// <summary>dx of one row, and the row's part of Σ dz and Σ dz · x̂. The row stays in the first-level cache between its passes.</summary>
+    /// <summary>dx of one row, and the row's part of Σ dz and Σ dz · x̂.</summary>
+    /// <remarks>The row stays in the first-level cache between its passes: memory is read once.</remarks>
     private static void NormalizeRowGradient(float* x, float* dy, float* factor, float* shift, bool silu, float* row, float* plain,
         float* weighted, float* dx, bool accumulate, int channels)
     {

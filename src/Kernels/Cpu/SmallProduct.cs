@@ -25,7 +25,8 @@ internal static unsafe class SmallProduct
         bool accumulate)
     {
         for (int row = 0; row < rows; row += RowBlock)
-            Rows(a + (row * aRow), aRow, aDepth, b, bRow, c + (row * cRow), cRow, Math.Min(rows - row, RowBlock), columns, depth, accumulate);
+            Rows(a + (row * aRow), aRow, aDepth, b, bRow, c + (row * cRow), cRow, Math.Min(rows - row, RowBlock), columns, depth,
+                accumulate);
     }
 
     /// <summary>Eight rows, sixteen columns at a time. Missing rows compute the last one again and are not stored.</summary>

@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels.Tests;
 
-/// <summary>What the op cases cannot see: bits that must not depend on threads or on the batch, and the accuracy of the functions.</summary>
+/// <summary>What the op cases cannot see: bits that must not depend on threads or on the batch, and the functions' accuracy.</summary>
 [NonParallelizable]
 public sealed class CpuOpsTests
 {
@@ -148,7 +148,8 @@ public sealed class CpuOpsTests
 
     private static double Cdf(float x) => Simd.NormalCdf(Vector512.Create(x), out _)[11];
 
-    private static TestCaseData Op(string name, int[][] shapes, Func<Tape, Tensor[], Tensor> op) => new TestCaseData(shapes, op).SetArgDisplayNames(name);
+    private static TestCaseData Op(string name, int[][] shapes, Func<Tape, Tensor[], Tensor> op)
+        => new TestCaseData(shapes, op).SetArgDisplayNames(name);
 
     private static float[] Part(float[] batch, int sample) => batch[(sample * (batch.Length / 3))..((sample + 1) * (batch.Length / 3))];
 
