@@ -15,8 +15,11 @@ internal sealed class RunFolder(string path)
 
     public string OptionsFile => File("options.json");
 
+    /// <summary>Whether the options of a run lie here.</summary>
+    public bool HasOptions => System.IO.File.Exists(OptionsFile);
+
     /// <summary>Whether a run was begun here.</summary>
-    public bool HoldsRun => System.IO.File.Exists(OptionsFile) || System.IO.File.Exists(Metrics) || Checkpoints.Any();
+    public bool HoldsRun => HasOptions || System.IO.File.Exists(Metrics) || Checkpoints.Any();
 
     private IEnumerable<string> Checkpoints
         => Directory.Exists(Path) ? Directory.EnumerateFiles(Path, "model-*.safetensors") : [];
@@ -58,15 +61,19 @@ internal sealed class RunFolder(string path)
         => AtomicFile.Write(OptionsFile, stream => stream.Write(Encoding.UTF8.GetBytes(options.Write() + "\n")));
 
     /// <summary>The options that the run was begun with.</summary>
-    /// <exception cref="IOException">The folder holds no run.</exception>
+    /// <exception cref="IOException">The folder holds no run, or its options cannot be read.</exception>
     public RunOptions ReadOptions()
     {
-        if (!System.IO.File.Exists(OptionsFile))
+        if (!HasOptions)
+            throw new IOException($"{Path}: holds no run (no checkpoint and no options.json); check the path or begin a new run");
+        try
         {
-            throw new IOException($"{Path}: holds no run (no checkpoint and no options.json); "
-                + "check the path or begin a new run");
+            return RunOptions.Parse(System.IO.File.ReadAllText(OptionsFile));
         }
-        return RunOptions.Parse(System.IO.File.ReadAllText(OptionsFile));
+        catch (OptionsException error)
+        {
+            throw new IOException($"{OptionsFile}: {error.Message.TrimEnd('.')}; restore the file or delete it", error);
+        }
     }
 
     private static string Name(long? milestone) => milestone?.ToString(CultureInfo.InvariantCulture) ?? "latest";

@@ -94,20 +94,26 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(device);
         var folder = new RunFolder(runFolder);
         var checkpoint = Checkpoint.Latest(runFolder);
-        var begun = checkpoint?.Options ?? folder.ReadOptions();
-        options?.CheckContinues(begun);
+        options ??= OptionsOf(runFolder);
+        if (checkpoint is not null)
+            options.CheckContinues(checkpoint.Options);
+        else if (folder.HasOptions)
+            options.CheckContinues(folder.ReadOptions());
         if (checkpoint is not null && checkpoint.Dataset != dataset.Fingerprint)
         {
             throw new ImageFormatException(dataset.Path, "its files are not those that the run was begun with",
                 "give the same folder or archive, unchanged, or begin a new run");
         }
-        return new Trainer(folder, options ?? begun, dataset, device, checkpoint);
+        return new Trainer(folder, options, dataset, device, checkpoint);
     }
 
-    /// <summary>The options that a resumed run goes on with.</summary>
+    /// <summary>The options that a resumed run goes on with: those that it was last begun or resumed with.</summary>
     /// <exception cref="IOException">The folder holds no run.</exception>
     public static RunOptions OptionsOf(string runFolder)
-        => Checkpoint.Latest(runFolder)?.Options ?? new RunFolder(runFolder).ReadOptions();
+    {
+        var folder = new RunFolder(runFolder);
+        return (folder.HasOptions ? null : Checkpoint.Latest(runFolder))?.Options ?? folder.ReadOptions();
+    }
 
     /// <summary>Trains up to train-num-steps.</summary>
     /// <param name="progress">Informed of every step and every file.</param>

@@ -4,25 +4,19 @@ using Diffusion.Gpu.Kernels.OpCases;
 namespace Diffusion.Gpu.Tests.Training;
 
 /// <summary>Adam, clipping and averaging of a few numbers, step by step, against PyTorch and ema-pytorch.</summary>
-internal sealed class OptimiserGoldenTests
+[TestFixtureSource(typeof(TestDevices), nameof(TestDevices.Fast))]
+internal sealed class OptimiserGoldenTests(string id)
 {
     private const double Floor = 5e-6;
     private GoldenFile _golden = null!;
-    private Device _device = null!;
+
+    private Device Device => TestDevices.Open(id);
 
     [OneTimeSetUp]
-    public void Open()
-    {
-        _golden = GoldenFile.Open("training/micro_optim");
-        _device = Device.Open("cpu");
-    }
+    public void Open() => _golden = GoldenFile.Open("training/micro_optim");
 
     [OneTimeTearDown]
-    public void Close()
-    {
-        _device.Dispose();
-        _golden.Dispose();
-    }
+    public void Close() => _golden.Dispose();
 
     [Test]
     public void Adam_walks_the_path_of_PyTorchs()
@@ -53,7 +47,7 @@ internal sealed class OptimiserGoldenTests
     {
         float[][] gradients = [.. Enumerable.Range(0, 3).Select(i => _golden.Singles($"{name}/in.{i}"))];
         Parameter[] weights = [.. gradients.Select((g, i) => new Parameter($"w{i}", [g.Length]))];
-        using var parameters = new ParameterSet(_device, weights);
+        using var parameters = new ParameterSet(Device, weights);
         // Without decay of the first moment, that moment is the clipped gradient.
         using var adam = new Adam(parameters, beta1: 0);
         foreach (var (weight, gradient) in weights.Zip(gradients))
@@ -104,7 +98,7 @@ internal sealed class OptimiserGoldenTests
     private ParameterSet Parameters(out Parameter weight, ReadOnlySpan<float> values)
     {
         weight = new Parameter("w", [values.Length]);
-        var parameters = new ParameterSet(_device, [weight]);
+        var parameters = new ParameterSet(Device, [weight]);
         weight.Value.CopyFrom(values);
         return parameters;
     }
@@ -112,7 +106,7 @@ internal sealed class OptimiserGoldenTests
     /// <summary>Gives a parameter a gradient through an op that passes it on unchanged.</summary>
     private void SetGradient(Parameter weight, ReadOnlySpan<float> gradient)
     {
-        using var tape = _device.NewTape();
+        using var tape = Device.NewTape();
         var sum = tape.Add(weight, tape.Constant(weight.Shape, new float[gradient.Length]));
         tape.Backward(sum, tape.Constant(weight.Shape, gradient));
     }

@@ -26,12 +26,15 @@ internal sealed class TinyRun : IDisposable
     };
 
     private readonly TrainingScratch _scratch = new();
+    private readonly bool _ownsDevice;
 
-    public TinyRun()
+    /// <param name="device">Null for a cpu device of the run's own, whose memory nobody else uses.</param>
+    public TinyRun(Device? device = null)
     {
         _scratch.DrawImages(10);
         Dataset = ImageDataset.Open(_scratch.Images, Plain.ImageTransform);
-        Device = Device.Open("cpu");
+        _ownsDevice = device is null;
+        Device = device ?? Device.Open("cpu");
     }
 
     public Device Device { get; }
@@ -81,10 +84,25 @@ internal sealed class TinyRun : IDisposable
         return file.Entries.ToDictionary(entry => entry.Name, entry => file.ReadBytes(entry.Name));
     }
 
+    /// <summary>Compares the losses of two runs and all tensors of their last checkpoints, bit for bit.</summary>
+    public void CheckSame(string folder, Checkpoint expected, string otherFolder, Checkpoint actual)
+    {
+        var (wanted, got) = (Tensors(expected.Path), Tensors(actual.Path));
+        Assert.Multiple(() =>
+        {
+            Assert.That(Losses(otherFolder), Is.EqualTo(Losses(folder)));
+            Assert.That(actual with { Path = "", Options = expected.Options, Elapsed = default },
+                Is.EqualTo(expected with { Path = "", Elapsed = default }));
+            Assert.That(got.Keys, Is.EquivalentTo(wanted.Keys));
+            Assert.That(wanted.Where(tensor => !tensor.Value.SequenceEqual(got[tensor.Key])).Select(tensor => tensor.Key), Is.Empty);
+        });
+    }
+
     public void Dispose()
     {
         Dataset.Dispose();
-        Device.Dispose();
+        if (_ownsDevice)
+            Device.Dispose();
         _scratch.Dispose();
     }
 

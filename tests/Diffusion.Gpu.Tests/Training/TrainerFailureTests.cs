@@ -99,6 +99,14 @@ internal sealed class TrainerFailureTests
         => Assert.That(() => _run.Resume("nothing"), Throws.TypeOf<IOException>().With.Message.Contains("holds no run"));
 
     [Test]
+    public void Options_that_were_spoiled_are_refused_by_the_files_name()
+    {
+        _run.TrainAndKill("run", TinyRun.Plain, afterStep: 1);
+        File.WriteAllText(_run.Path("run/options.json"), "{\"dim\": 8,");
+        Assert.That(() => _run.Resume("run"), Throws.TypeOf<IOException>().With.Message.Contains("options.json").And.Message.Contains("JSON"));
+    }
+
+    [Test]
     public void Resuming_with_another_network_is_refused()
     {
         _run.TrainAndKill("run", TinyRun.Plain, afterStep: 6);

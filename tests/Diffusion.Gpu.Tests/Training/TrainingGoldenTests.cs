@@ -6,24 +6,25 @@ using Diffusion.Gpu.Training;
 namespace Diffusion.Gpu.Tests.Training;
 
 /// <summary>Runs of twenty steps that PyTorch made, with its images, times, noises and coin flips.</summary>
-[TestFixture("run_a_trainer_defaults")]
-[TestFixture("run_b_warmup_lerp")]
-[TestFixture("run_c_min_snr_x0")]
-internal sealed class TrainingGoldenTests(string name)
+[TestFixtureSource(nameof(Runs))]
+internal sealed class TrainingGoldenTests(string id, string name)
 {
     /// <summary>The golden data's tolerances of training: of losses and norms, of weights by what they travelled, and of weights by norm.</summary>
     private const double OfLoss = 1e-5, OfTravel = 0.02, OfNorm = 1e-4;
 
     private readonly List<StepResult> _results = [];
     private GoldenFile _golden = null!;
-    private Device _device = null!;
     private TrainingState _state = null!;
+
+    public static IEnumerable<object[]> Runs =>
+        from device in TestDevices.Fast
+        from run in new[] { "run_a_trainer_defaults", "run_b_warmup_lerp", "run_c_min_snr_x0" }
+        select new object[] { device, run };
 
     [OneTimeSetUp]
     public void Train()
     {
         _golden = GoldenFile.Open("training/" + name);
-        _device = Device.Open("cpu");
         var config = _golden.Config;
         var ema = config.GetProperty("ema");
         var trainer = new TrainerOptions
@@ -35,7 +36,7 @@ internal sealed class TrainingGoldenTests(string name)
             EmaUpdateEvery = ema.GetProperty("update_every").GetInt32(),
         };
         int copies = ema.TryGetProperty("update_after_step", out var after) ? after.GetInt32() : 100;
-        _state = new TrainingState(_device, UnetGolden.Options(_golden), trainer, copies);
+        _state = new TrainingState(TestDevices.Open(id), UnetGolden.Options(_golden), trainer, copies);
         UnetWeights.Load(_state.Online, name, _golden.Entries, _golden.Singles, "init/");
         var size = config.GetProperty("hw");
         var diffusion = new GaussianDiffusion(OptionsJson.Read<DiffusionOptions>(config.GetProperty("gd").GetRawText()) with
@@ -53,7 +54,6 @@ internal sealed class TrainingGoldenTests(string name)
     public void Close()
     {
         _state.Dispose();
-        _device.Dispose();
         _golden.Dispose();
     }
 
