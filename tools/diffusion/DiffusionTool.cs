@@ -29,8 +29,7 @@ internal static class DiffusionTool
         var result = root.Parse(args);
         if (result.Errors.Count > 0)
         {
-            string command = result.CommandResult.Command == root ? "" : $"{result.CommandResult.Command.Name} ";
-            tool.Error.WriteLine($"diffusion: {result.Errors[0].Message} See 'diffusion {command}--help'.");
+            tool.Error.WriteLine($"diffusion: {Explain(result)}");
             return ExitCode.Usage;
         }
         try
@@ -47,5 +46,15 @@ internal static class DiffusionTool
         {
             return FailureReport.Write(exception, tool.Error, result.GetValue(verbose));
         }
+    }
+
+    /// <summary>The first thing that is wrong with a command line, in one line.</summary>
+    private static string Explain(ParseResult result)
+    {
+        string problem = result.UnmatchedTokens is [var token, ..]
+            ? $"'{token}' is no command, option or value that is expected here."
+            : string.Join(' ', result.Errors[0].Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        string command = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name} ";
+        return $"{problem} See 'diffusion {command}--help'.";
     }
 }

@@ -121,8 +121,17 @@ public sealed record RunOptions
         {
             string name = error.Path?.TrimStart('$', '.').Split('.', '[')[0] ?? "";
             string got = Show(section[name]);
-            throw new OptionsException(Kebab(name), got, $"a value such as {Show(Section(defaults)[name])}");
+            throw new OptionsException(Kebab(name), got, Choices(typeof(T), name) ?? $"a value such as {Show(Section(defaults)[name])}");
         }
+    }
+
+    /// <summary>What an option that is one of a few names can be; null for other options.</summary>
+    private static string? Choices(Type options, string name)
+    {
+        var type = OptionsJson.Settings.GetTypeInfo(options).Properties.FirstOrDefault(property => property.Name == name)?.PropertyType;
+        return type is { IsEnum: true }
+            ? $"one of {string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName))}"
+            : null;
     }
 
     private static string Kebab(string name) => name.Replace('_', '-');

@@ -1,0 +1,54 @@
+using System.Text.Json.Nodes;
+
+namespace Diffusion.Gpu.Cli.Tests;
+
+/// <summary>What the tool says of this machine and of itself.</summary>
+public sealed class DevicesTests
+{
+    [Test]
+    public void Devices_lists_the_cpu_as_ready()
+    {
+        var result = ToolRun.Of("devices");
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.Code, Is.Zero);
+            Assert.That(result.Out, Does.Contain("cpu").And.Contain("ready"));
+        });
+    }
+
+    [Test]
+    public void Devices_as_json_name_memory_driver_precision_and_problem()
+    {
+        var devices = JsonNode.Parse(ToolRun.Of("devices", "--json").Out)!.AsArray();
+        var cpu = devices.Single(device => (string)device!["id"]! == "cpu")!;
+        Assert.Multiple(() =>
+        {
+            Assert.That((long)cpu["memory_bytes"]!, Is.Positive);
+            Assert.That((string)cpu["precisions"]![0]!, Is.EqualTo("float32"));
+            Assert.That(cpu["problem"], Is.Null);
+            Assert.That(devices.Select(device => (string)device!["id"]!), Has.Some.StartsWith("cuda:").And.Some.StartsWith("opencl:"),
+                "what is missing is listed with the reason");
+        });
+    }
+
+    [TestCase("demo")]
+    [TestCase("train")]
+    [TestCase("sample")]
+    [TestCase("devices")]
+    public void Every_command_has_help(string command)
+    {
+        var result = ToolRun.Of(command, "--help");
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.Code, Is.Zero);
+            Assert.That(result.Out, Does.Contain("Usage:").And.Contain(command));
+        });
+    }
+
+    [Test]
+    public void Help_of_train_shows_the_reference_trainers_defaults()
+    {
+        string help = string.Join(' ', ToolRun.Of("train", "--help").Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        Assert.That(help, Does.Contain("Default: 1,2,4,8.").And.Contain("Default: pred_v.").And.Contain("Default: 0.0001."));
+    }
+}
