@@ -22,7 +22,12 @@ public sealed class ParameterSet : IDisposable
         _parameters = [.. parameters];
         _trainableCount = Layout(0, trainable: true).Sum(item => Aligned(item.Parameter.Shape.Count));
         long total = _trainableCount + Layout(0, trainable: false).Sum(item => Aligned(item.Parameter.Shape.Count));
-        Values = device.NewTensor([checked((int)Math.Max(total, Alignment))]);
+        if (total > int.MaxValue)
+        {
+            throw new DeviceException(device.Info.Id, $"the parameters need {total * sizeof(float):N0} bytes, one block holds {(long)int.MaxValue * sizeof(float):N0}",
+                "use a smaller dim or smaller dim-mults");
+        }
+        Values = device.NewTensor([(int)Math.Max(total, Alignment)]);
         device.Backend.Fill(Values, 0);
         foreach (var (parameter, offset) in Layout(0, trainable: true).Concat(Layout(_trainableCount, trainable: false)))
             parameter.Bind(this, Slice(Values, parameter, offset));

@@ -29,6 +29,21 @@ public sealed class DeviceTests
     }
 
     [Test]
+    public void NewTensor_beyond_the_machines_memory_says_how_much_was_needed()
+    {
+        using var device = Device.Open("cpu");
+        var tensors = new List<Tensor>();
+        var error = Assert.Throws<DeviceException>(() =>
+        {
+            // Nothing is written, so the system hands out addresses only.
+            while (true)
+                tensors.Add(device.NewTensor([int.MaxValue]));
+        })!;
+        tensors.ForEach(tensor => tensor.Dispose());
+        Assert.That(error.Message, Does.Contain($"{4L << 31:N0} bytes").And.Contain("smaller"));
+    }
+
+    [Test]
     public void Memory_is_counted_pooled_and_used_again()
     {
         using var device = Device.Open("cpu");

@@ -80,7 +80,10 @@ internal static class SampleCommand
                 int n = Math.Min(request.Batch, request.Count - done);
                 using var batch = sampler.Sample(model.Unet, n, request.Seed, request.First + (uint)done,
                     display.ForBatch(done, n), interruption.Token);
-                batch.CopyTo(images.AsSpan(done * length, n * length));
+                var drawn = images.AsSpan(done * length, n * length);
+                batch.CopyTo(drawn);
+                if (drawn.ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
+                    throw new IOException($"{request.Checkpoint}: draws images that are not finite; its training diverged, use an earlier checkpoint.");
                 for (int i = done; i < done + n; i++)
                     PngWriter.Write(files[i], ImageGrid.Make(images.AsSpan(i * length, length), size.Height, size.Width, channels, 1));
                 done += n;

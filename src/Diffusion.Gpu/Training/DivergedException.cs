@@ -22,7 +22,16 @@ public sealed class DivergedException : ArithmeticException
         Checkpoint = checkpoint;
     }
 
-    /// <summary>The step that was not applied, counted from 1.</summary>
+    private DivergedException(long step, string? checkpoint)
+        : base(string.Create(CultureInfo.InvariantCulture, $"step {step}: the averaged weights draw samples that are not finite; ")
+            + (checkpoint is null ? "no good checkpoint exists" : $"the last good checkpoint is {checkpoint}")
+            + ": lower train-lr or max-grad-norm")
+        => (Step, Loss, GradientNorm, Checkpoint) = (step, float.NaN, float.NaN, checkpoint);
+
+    /// <summary>Describes weights that no image can be drawn from, so that they are not saved as a checkpoint.</summary>
+    internal static DivergedException OfSamples(long step, string? checkpoint) => new(step, checkpoint);
+
+    /// <summary>The step that was not applied, counted from 1; where samples are at fault, the last that was.</summary>
     public long Step { get; }
 
     /// <summary>Its loss.</summary>

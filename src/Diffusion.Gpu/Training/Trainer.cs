@@ -202,6 +202,8 @@ public sealed class Trainer : IDisposable
         {
             return false;
         }
+        if (!Array.TrueForAll(grid, float.IsFinite))
+            throw DivergedException.OfSamples(Step, _latest?.Path);
         PngWriter.Write(path, ImageGrid.Make(grid, image.Height, image.Width, image.Channels, (int)Math.Ceiling(Math.Sqrt(options.NumSamples))));
         return true;
     }

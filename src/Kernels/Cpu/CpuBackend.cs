@@ -24,15 +24,18 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
 
     protected override MemoryBlock AllocateBlock(long capacity)
     {
+        // The system promises more memory than there is and ends the process that takes it at its word: refuse before.
+        long bytes = capacity * sizeof(float), present = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (Memory.Live + Memory.Pooled + bytes > present)
+            throw OutOfMemory(bytes, null);
         void* pointer;
         try
         {
-            pointer = NativeMemory.AlignedAlloc((nuint)(capacity * sizeof(float)), Alignment);
+            pointer = NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
         }
         catch (OutOfMemoryException exception)
         {
-            throw new DeviceException("cpu", $"no memory for {capacity * sizeof(float):N0} bytes beside the {Memory.Live:N0} in use",
-                "use a smaller batch or a smaller model", exception);
+            throw OutOfMemory(bytes, exception);
         }
         return new CpuBlock((float*)pointer, capacity);
     }
@@ -51,6 +54,9 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
 
     /// <summary>A tensor's values.</summary>
     internal static Span<float> Span(Tensor tensor) => new(Pointer(tensor), checked((int)tensor.Count));
+
+    private DeviceException OutOfMemory(long bytes, Exception? inner) => new("cpu",
+        $"no memory for {bytes:N0} bytes beside the {Memory.Live:N0} in use", "use a smaller batch or a smaller model", inner);
 
     private static string InstructionSet()
         => Vector512.IsHardwareAccelerated ? "AVX-512" : Fma.IsSupported ? "AVX2" : AdvSimd.IsSupported ? "NEON" : "scalar";
