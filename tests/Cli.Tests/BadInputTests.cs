@@ -115,7 +115,7 @@ public sealed class BadInputTests
     {
         string data = ToolRun.WriteImages(_folder["data"], 8);
         var result = ToolRun.Of(["train", "--data", data, "--out", _folder["run"],
-            .. ToolRun.TinyModelWith("--save-and-sample-every", "1", "--train-lr", "1e14", "--train-num-steps", "40")]);
+            .. ToolRun.TinyModelWith("--save-and-sample-every", "1", "--train-lr", "100", "--train-num-steps", "40")]);
         Expect(result, ExitCode.Input, "step", "model-");
         Assert.That(Directory.GetFiles(_folder["run"], "model-*.safetensors"), Is.Not.Empty);
     }
