@@ -118,11 +118,8 @@ public sealed class ImageDataset : IDisposable
 
     private bool TryDecode(int index, Span<byte> destination)
     {
-        lock (_gate)
-        {
-            if (_faults.ContainsKey(index))
-                return false;
-        }
+        if (IsKnownFault(index))
+            return false;
         try
         {
             Transform.Apply(_folder.Load(index), flip: false, destination);
@@ -135,18 +132,32 @@ public sealed class ImageDataset : IDisposable
         }
     }
 
+    private bool IsKnownFault(int index)
+    {
+        lock (_gate)
+        {
+            ThrowIfTooManyFaults();
+            return _faults.ContainsKey(index);
+        }
+    }
+
     private void NoteFault(int index, string problem)
     {
         lock (_gate)
         {
             _faults[index] = problem;
-            if (_faults.Count <= TolerableShare * Count)
-                return;
-            string named = string.Join(" | ", _faults.Values.Take(NamedAtMost));
-            string more = _faults.Count > NamedAtMost ? $" | and {_faults.Count - NamedAtMost} more" : "";
-            throw new ImageFormatException(Path, $"at least {_faults.Count} of {Count} images are unusable ({named}{more})",
-                $"at most {TolerableShare:P0} are skipped: repair or remove them");
+            ThrowIfTooManyFaults();
         }
+    }
+
+    private void ThrowIfTooManyFaults()
+    {
+        if (_faults.Count <= TolerableShare * Count)
+            return;
+        string named = string.Join(" | ", _faults.Values.Take(NamedAtMost));
+        string more = _faults.Count > NamedAtMost ? $" | and {_faults.Count - NamedAtMost} more" : "";
+        throw new ImageFormatException(Path, $"at least {_faults.Count} of {Count} images are unusable ({named}{more})",
+            $"at most {TolerableShare:P0} are skipped: repair or remove them");
     }
 
     private void ReadAll(IProgress<int>? progress, CancellationToken cancellation)
