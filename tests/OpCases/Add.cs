@@ -9,6 +9,7 @@ public static partial class Catalogue
         Added([2, 3, 5, 3], tiny: true),
         Added([17, 65]),
         Added([1025]),
+        Added([3, 20_001]),
         new OpCase("Add to itself", [Input("x", [3, 7])], (tape, t) => tape.Add(t[0], t[0]),
             v => Array.ConvertAll(v[0], x => 2 * x)) { Tiny = true },
         new OpCase("Add non-finite values", [Constant("a", [3, 7], planted: NonFinite), Constant("b", [3, 7])],

@@ -9,6 +9,7 @@ public static partial class Catalogue
         Dropped([2, 3, 5, 3], 0.1f, new(4, 5, 6), tiny: true),
         Dropped([3, 65], 0.5f, new(7, 1, 0, 11)),
         Dropped([5, 7, 17], 0.9f, new(0x123456789ABCDEF0, 3, 1000, 64)),
+        Dropped([2, 40_001], 0.25f, new(8, 8, 8)),
         Dropped([2, 129], 0, new(9, 1, 1)),
     ];
 

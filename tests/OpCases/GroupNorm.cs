@@ -11,6 +11,7 @@ public static partial class Catalogue
         Grouped("8 groups", [2, 7, 5, 16], 8),
         Grouped("3 groups of 11", [1, 9, 11, 33], 3),
         Grouped("32 groups of 4", [3, 5, 128], 32),
+        Grouped("601 rows", [1, 601, 64], 4),
         Grouped("rows only", [5, 12], 4),
         // The variance is small against the mean: a one-pass formula loses it.
         Grouped("mean of 100", [2, 13, 8], 2, x: Input("x", [2, 13, 8], 99, 101), tolerance: 5e-5),

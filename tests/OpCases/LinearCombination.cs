@@ -9,8 +9,9 @@ public static partial class Catalogue
         Combined("scaling alone", [2, 3, 5, 3], 1, tiny: true),
         Combined("two terms", [3, 65], 2),
         Combined("three terms", [5, 7, 9, 3], 3),
-        Combined("two terms, clamped", [17, 33], 2, clamp: 1, tiny: false),
+        Combined("two terms, clamped", [17, 33], 2, clamp: 1),
         Combined("three terms, clamped", [2, 1025], 3, clamp: 0.5f),
+        Combined("40,001 values each", [2, 40_001], 3),
         Combined("clamped, non-finite values", [3, 5], 2, clamp: 1, planted: NonFinite, tiny: true),
         Combined("non-finite values", [3, 5], 3, planted: NonFinite),
     ];

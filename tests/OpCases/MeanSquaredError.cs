@@ -10,6 +10,7 @@ public static partial class Catalogue
         Loss([17, 3], weighted: false),
         Loss([3, 1025], weighted: true),
         Loss([5, 7, 9, 3], weighted: false),
+        Loss([3, 20_001], weighted: true),
         Loss([129, 2], weighted: true),
         new OpCase("MeanSquaredError with NaN", [Constant("prediction", [2, 65], planted: [float.NaN]), Constant("target", [2, 65])],
             (tape, t) => tape.MeanSquaredError(t[0], t[1]), _ => [double.NaN]),

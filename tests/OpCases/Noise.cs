@@ -24,6 +24,7 @@ public static partial class Catalogue
         ([2, 3, 5], new(1, 2, 3)),
         ([3, 1025], new(42, 1, 7, 1000)),
         ([5, 66], new(0xFEDCBA9876543210, 0xFFFFFFFF, 0x80000000, 0xFFFFFFF0)),
+        ([2, 40_001], new(8, 8, 8)),
         ([17, 1], new(7, 0, 0, 3)),
     ];
 

@@ -13,6 +13,7 @@ public static partial class Catalogue
         RootMeanSquare("129 channels, one row each", [3, 129]),
         RootMeanSquare("513 channels", [1, 3, 513]),
         RootMeanSquare("101 rows", [1, 101, 33]),
+        RootMeanSquare("602 rows of 2 images", [2, 301, 65], silu: true, scaleShift: true),
         RootMeanSquare("SiLU", [2, 7, 5, 17], silu: true, tiny: true),
         RootMeanSquare("SiLU, 65 channels", [1, 11, 65], silu: true),
         RootMeanSquare("scale-shift and SiLU", [2, 7, 5, 6], silu: true, scaleShift: true, tiny: true),

@@ -11,6 +11,7 @@ public static partial class Catalogue
         Modulated([1, 101, 5]),
         Modulated([5, 3, 65]),
         Modulated([2, 129]),
+        Modulated([2, 301, 65]),
     ];
 
     private static OpCase Modulated(Shape shape, bool tiny = false)
