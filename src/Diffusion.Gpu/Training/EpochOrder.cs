@@ -2,7 +2,7 @@ using Diffusion.Gpu.Kernels;
 
 namespace Diffusion.Gpu.Training;
 
-/// <summary>The order in which a data set is seen: a function of seed and position alone, so a resumed run needs no iterator's state.</summary>
+/// <summary>The order in which a data set is seen: a function of seed and position, so that resuming needs no state.</summary>
 /// <remarks>Every epoch is a new permutation (Fisher and Yates, with Philox words); positions run across epochs, so every batch is full.
 /// Safe to be asked from several threads.</remarks>
 internal sealed class EpochOrder(ulong seed, int count)

@@ -46,7 +46,8 @@ internal sealed class RunFolder(string path)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"{Path}: cannot be written ({error.Message.TrimEnd('.')}); choose a folder that you may write to", error);
+            throw new IOException($"{Path}: cannot be written ({error.Message.TrimEnd('.')}); choose a folder that you may write to",
+                error);
         }
         long free = new DriveInfo(Path).AvailableFreeSpace;
         if (free < checkpointBytes)

@@ -7,7 +7,7 @@ namespace Diffusion.Gpu.Training;
 /// <summary>All options of a run; as JSON one flat object whose names are those of the command line: train-batch-size.</summary>
 public sealed record RunOptions
 {
-    /// <summary>What a resumed run may change: how long it goes on and what it shows on the way, but no number that training computes.</summary>
+    /// <summary>What a resumed run may change: how long it goes on and what it shows, but no number that training computes.</summary>
     private static readonly string[] Changeable =
         ["train-num-steps", "save-and-sample-every", "num-samples", "sampling-timesteps", "ddim-sampling-eta"];
 
@@ -89,7 +89,8 @@ public sealed record RunOptions
         Diffusion.Validate();
         Trainer.Validate();
         Diffusion.CheckFits(Unet);
-        OptionsException.ThrowUnless(Unet.Channels is 1 or 3 or 4, "channels", Unet.Channels, "1 (grey), 3 (RGB) or 4 (RGBA) to train on images");
+        OptionsException.ThrowUnless(Unet.Channels is 1 or 3 or 4, "channels", Unet.Channels,
+            "1 (grey), 3 (RGB) or 4 (RGBA) to train on images");
         OptionsException.ThrowUnless(Trainer.ConvertImageTo is null || TrainerOptions.ChannelsOf(Trainer.ConvertImageTo) == Unet.Channels,
             "convert-image-to", Trainer.ConvertImageTo, $"a mode of {Unet.Channels} channels, as channels says");
     }

@@ -6,7 +6,7 @@ namespace Diffusion.Gpu.Training;
 
 /// <summary>Trains a U-Net on a folder of images: steps, metrics, sample grids and checkpoints in a run folder.</summary>
 /// <remarks>denoising-diffusion-pytorch, Trainer: loss of every pass, clipping, Adam, average, and at milestones a grid of samples from
-/// the average and a checkpoint. Every random number is a function of the seed and the step, so a resumed run computes the same bits.</remarks>
+/// the average and a checkpoint. Every random number is a function of seed and step, so a resumed run computes the same bits.</remarks>
 public sealed class Trainer : IDisposable
 {
     private readonly RunFolder _folder;
@@ -20,7 +20,10 @@ public sealed class Trainer : IDisposable
     {
         options.Validate();
         if (dataset.Transform != options.ImageTransform)
-            throw new ArgumentException($"the images are brought to {dataset.Transform}, the options ask for {options.ImageTransform}", nameof(dataset));
+        {
+            throw new ArgumentException($"the images are brought to {dataset.Transform}, the options ask for {options.ImageTransform}",
+                nameof(dataset));
+        }
         dataset.CheckFills(options.Trainer.TrainBatchSize);
         _folder = folder;
         Options = options;
@@ -79,11 +82,11 @@ public sealed class Trainer : IDisposable
         return new Trainer(folder, options, dataset, device, from: null);
     }
 
-    /// <summary>Goes on with a run from its newest complete checkpoint, or from the beginning where it was cut off before the first.</summary>
+    /// <summary>Goes on with a run from its newest complete checkpoint, or from the beginning where it has none.</summary>
     /// <param name="runFolder">The folder of the run.</param>
     /// <param name="dataset">The images that the run was begun with.</param>
     /// <param name="device">Where to train; the same kind of device gives the same bits.</param>
-    /// <param name="options">Null for those of the run; others may differ in what training does not compute with, such as train-num-steps.</param>
+    /// <param name="options">Null for the run's own; others may differ in what training does not compute with: train-num-steps.</param>
     /// <exception cref="IOException">The folder holds no run or cannot be written.</exception>
     /// <exception cref="OptionsException">An option differs that must not.</exception>
     /// <exception cref="ImageFormatException">The data set is not the one that the run was begun with.</exception>
@@ -194,7 +197,8 @@ public sealed class Trainer : IDisposable
             for (int first = 0; first < options.NumSamples; first += options.TrainBatchSize)
             {
                 int count = Math.Min(options.TrainBatchSize, options.NumSamples - first);
-                using var samples = Sampler.For(_diffusion).Sample(_state.Average, count, options.Seed, (uint)first, cancellation: cancellation);
+                using var samples = Sampler.For(_diffusion)
+                    .Sample(_state.Average, count, options.Seed, (uint)first, cancellation: cancellation);
                 samples.CopyTo(grid.AsSpan(first * image.Length, count * image.Length));
             }
         }
@@ -204,7 +208,8 @@ public sealed class Trainer : IDisposable
         }
         if (!Array.TrueForAll(grid, float.IsFinite))
             throw DivergedException.OfSamples(Step, _latest?.Path);
-        PngWriter.Write(path, ImageGrid.Make(grid, image.Height, image.Width, image.Channels, (int)Math.Ceiling(Math.Sqrt(options.NumSamples))));
+        int perRow = (int)Math.Ceiling(Math.Sqrt(options.NumSamples));
+        PngWriter.Write(path, ImageGrid.Make(grid, image.Height, image.Width, image.Channels, perRow));
         return true;
     }
 
@@ -227,7 +232,8 @@ public sealed class Trainer : IDisposable
         catch (IOException error)
         {
             throw new IOException($"{error.Message}; the run stopped after step {Step}, "
-                + (_latest is null ? "no checkpoint exists yet" : $"the last good checkpoint is {_latest.Path} of step {_latest.Step}"), error);
+                + (_latest is null ? "no checkpoint exists yet" : $"the last good checkpoint is {_latest.Path} of step {_latest.Step}"),
+                error);
         }
         _latest = checkpoint;
         string between = _folder.CheckpointFile(null);

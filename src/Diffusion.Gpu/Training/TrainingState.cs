@@ -38,7 +38,7 @@ internal sealed class TrainingState : IDisposable
     /// <summary>Takes one step: losses of all passes, their gradients' sum, clipping, Adam, average.</summary>
     /// <param name="passes">Passes whose losses are averaged.</param>
     /// <param name="lossOf">Computes the loss [1] of a pass, counted from 0.</param>
-    /// <returns>The mean loss, and the gradient's global L2 norm before clipping; where either is not finite, nothing was changed.</returns>
+    /// <returns>The mean loss, and the gradient's global L2 norm before clipping; if either is not finite, nothing changed.</returns>
     /// <remarks>denoising-diffusion-pytorch, Trainer.train.</remarks>
     public StepResult Step(int passes, Func<Tape, int, Tensor> lossOf)
     {

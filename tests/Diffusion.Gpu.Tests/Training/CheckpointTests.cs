@@ -122,7 +122,8 @@ internal sealed class CheckpointTests
         Assert.Multiple(() =>
         {
             Assert.That(() => Checkpoint.OpenModel(file, _run.Device), Throws.TypeOf<WeightsException>().With.Message.Contains(file)
-                .And.Message.Contains("final_conv.bias").And.Message.Contains("stranger").And.Message.Contains("init_conv.bias [3] instead of [8]"));
+                .And.Message.Contains("final_conv.bias").And.Message.Contains("stranger")
+                .And.Message.Contains("init_conv.bias [3] instead of [8]"));
             Assert.That(_run.Device.Memory.Live, Is.EqualTo(live));
         });
     }

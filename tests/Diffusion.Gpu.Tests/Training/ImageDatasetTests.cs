@@ -164,5 +164,6 @@ internal sealed class ImageDatasetTests
     }
 
     /// <summary>The number of each image of a batch, which its first pixel holds.</summary>
-    private static int[] Numbers(float[] batch) => [.. Enumerable.Range(0, batch.Length / 64).Select(n => (int)MathF.Round(batch[n * 64] * 255))];
+    private static int[] Numbers(float[] batch)
+        => [.. Enumerable.Range(0, batch.Length / 64).Select(n => (int)MathF.Round(batch[n * 64] * 255))];
 }

@@ -112,5 +112,6 @@ internal sealed class OptimiserGoldenTests(string id)
     }
 
     private void Check(string name, float[] actual)
-        => Assert.That(GoldenFile.RelMax<float, float>(actual, _golden.Singles(name)), Is.LessThanOrEqualTo(_golden.Tolerance(name, Floor)), name);
+        => Assert.That(GoldenFile.RelMax<float, float>(actual, _golden.Singles(name)),
+            Is.LessThanOrEqualTo(_golden.Tolerance(name, Floor)), name);
 }

@@ -103,7 +103,8 @@ internal sealed class TrainerFailureTests
     {
         _run.TrainAndKill("run", TinyRun.Plain, afterStep: 1);
         File.WriteAllText(_run.Path("run/options.json"), "{\"dim\": 8,");
-        Assert.That(() => _run.Resume("run"), Throws.TypeOf<IOException>().With.Message.Contains("options.json").And.Message.Contains("JSON"));
+        Assert.That(() => _run.Resume("run"), Throws.TypeOf<IOException>()
+            .With.Message.Contains("options.json").And.Message.Contains("JSON"));
     }
 
     [Test]
@@ -112,7 +113,8 @@ internal sealed class TrainerFailureTests
         _run.TrainAndKill("run", TinyRun.Plain, afterStep: 6);
         var wider = TinyRun.Plain with { Unet = TinyRun.Plain.Unet with { Dim = 16 } };
         Assert.That(() => _run.Resume("run", wider), Throws.TypeOf<OptionsException>()
-            .With.Property(nameof(OptionsException.Option)).EqualTo("dim").And.Message.Contains("16").And.Message.Contains("8, with which"));
+            .With.Property(nameof(OptionsException.Option)).EqualTo("dim")
+            .And.Message.Contains("16").And.Message.Contains("8, with which"));
     }
 
     [Test]

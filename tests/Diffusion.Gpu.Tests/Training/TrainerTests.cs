@@ -87,7 +87,7 @@ internal sealed class TrainerTests
         _run.Train("short", TinyRun.Plain);
         var resumed = _run.GoOn("short", longer);
         _run.CheckSame("whole", whole, "short", resumed);
-        Assert.That(File.Exists(_run.Path("short/model-latest.safetensors")), Is.False, "the checkpoint between milestones 2 and 3 is obsolete");
+        Assert.That(File.Exists(_run.Path("short/model-latest.safetensors")), Is.False, "older than milestone 3");
     }
 
     [Test]

@@ -9,7 +9,7 @@ namespace Diffusion.Gpu.Tests.Training;
 [TestFixtureSource(nameof(Runs))]
 internal sealed class TrainingGoldenTests(string id, string name)
 {
-    /// <summary>The golden data's tolerances of training: of losses and norms, of weights by what they travelled, and of weights by norm.</summary>
+    /// <summary>The golden data's tolerances: of losses and norms, of weights by what they travelled, and of weights by norm.</summary>
     private const double OfLoss = 1e-5, OfTravel = 0.02, OfNorm = 1e-4;
 
     private readonly List<StepResult> _results = [];
