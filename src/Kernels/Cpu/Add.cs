@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
@@ -8,11 +10,13 @@ internal sealed partial class CpuBackend
 
     private readonly struct Sum : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => a + b;
     }
 
     private readonly struct Identity : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => a;
     }
 }

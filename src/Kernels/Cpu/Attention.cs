@@ -117,7 +117,7 @@ internal sealed unsafe partial class CpuBackend
         var before = Vector512.Load(largest);
         var now = before;
         for (int k = 0; k < keys; k++)
-            now = Vector512.Max(now, Vector512.Load(scores + (k * QueryBlock)));
+            now = Vector512.MaxNative(now, Vector512.Load(scores + (k * QueryBlock)));
         var sum = Lanes.Zero;
         for (int k = 0; k < keys; k++)
         {

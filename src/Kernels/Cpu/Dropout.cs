@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels;
@@ -9,6 +10,7 @@ internal sealed partial class CpuBackend
 
     private readonly struct Drop(float rate, float scale) : IWordMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Vector512<uint> words, Lanes values) => Vector512.ConditionalSelect(
             Vector512.GreaterThanOrEqual(Uniform(words), Simd.Splat(rate)), values * Simd.Splat(scale), Lanes.Zero);
     }

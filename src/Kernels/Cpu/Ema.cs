@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
@@ -7,6 +9,7 @@ internal sealed partial class CpuBackend
 
     private readonly struct Mix(float weight) : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => Simd.MultiplyAdd(Simd.Splat(weight), b - a, a);
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
@@ -8,12 +10,14 @@ internal sealed partial class CpuBackend
 
     private readonly struct Gelu : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => a * Simd.NormalCdf(a, out _);
     }
 
     /// <summary>dy · (Φ(x) + x φ(x)).</summary>
     private readonly struct GeluGradient : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c)
         {
             var cdf = Simd.NormalCdf(a, out var density);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels;
@@ -139,16 +140,19 @@ internal sealed unsafe partial class CpuBackend
 
     private readonly struct SquaredDistance : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => (a - c) * (a - c);
     }
 
     private readonly struct Second : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => b;
     }
 
     private readonly struct SecondTimesDistance : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => b * (a - c);
     }
 }

@@ -85,7 +85,7 @@ internal readonly unsafe struct HeadBlocks(in AttentionShape shape, int tokens)
         {
             var largest = Simd.Splat(float.NegativeInfinity);
             for (int c = 0; c < _d; c += Simd.Width)
-                largest = Vector512.Max(largest, Simd.Keep(Vector512.Load(block + c), _d - c, float.NegativeInfinity));
+                largest = Vector512.MaxNative(largest, Simd.Keep(Vector512.Load(block + c), _d - c, float.NegativeInfinity));
             largest = Simd.Splat(Simd.Largest(largest));
             var sum = Lanes.Zero;
             for (int c = 0; c < _d; c += Simd.Width)

@@ -210,7 +210,7 @@ internal readonly unsafe struct LinearAttentionHeads
             var before = Vector512.Load(largest + c);
             var now = before;
             for (int i = c; i < count * _padded; i += _padded)
-                now = Vector512.Max(now, Vector512.Load(keys + i));
+                now = Vector512.MaxNative(now, Vector512.Load(keys + i));
             var sum = Lanes.Zero;
             for (int i = c; i < count * _padded; i += _padded)
             {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels;
@@ -16,6 +17,7 @@ internal sealed unsafe partial class CpuBackend
         // A missing input counts as nothing even where its coefficient is infinite.
         private readonly float _x = c[0], _z = hasZ ? c[1] : 0, _w = hasW ? c[2] : 0;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c)
         {
             var sum = Simd.MultiplyAdd(Simd.Splat(_w), c, Simd.MultiplyAdd(Simd.Splat(_z), b, Simd.Splat(_x) * a));

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
@@ -25,6 +27,7 @@ internal sealed unsafe partial class CpuBackend
 
     private readonly struct ScaledDifference(float scale) : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => Simd.Splat(scale) * (a - b);
     }
 }

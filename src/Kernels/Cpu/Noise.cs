@@ -36,6 +36,7 @@ internal sealed unsafe partial class CpuBackend
 
     private readonly struct NormalNumber : IWordMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Vector512<uint> words, Lanes values)
         {
             uint* word = stackalloc uint[Simd.Width];
@@ -49,6 +50,7 @@ internal sealed unsafe partial class CpuBackend
 
     private readonly struct UniformNumber : IWordMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Vector512<uint> words, Lanes values) => Uniform(words);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Kernels;
@@ -11,11 +12,13 @@ internal sealed partial class CpuBackend
     private readonly struct Relu : IElementMap
     {
         // Not a maximum: NaN must pass.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => Vector512.ConditionalSelect(Vector512.LessThan(a, Lanes.Zero), Lanes.Zero, a);
     }
 
     private readonly struct ReluGradient : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => Vector512.ConditionalSelect(Vector512.GreaterThan(a, Lanes.Zero), b, Lanes.Zero);
     }
 }

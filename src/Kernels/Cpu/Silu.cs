@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class CpuBackend
@@ -8,12 +10,14 @@ internal sealed partial class CpuBackend
 
     private readonly struct Silu : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c) => a / (Lanes.One + Simd.Exp(-a));
     }
 
     /// <summary>dy · s · (1 + x · (1 − s)) with s = sigmoid(x).</summary>
     private readonly struct SiluGradient : IElementMap
     {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Lanes Apply(Lanes a, Lanes b, Lanes c)
         {
             var s = Simd.Sigmoid(a);

@@ -61,19 +61,20 @@ internal static unsafe class Simd
         return two[0] + two[1];
     }
 
-    /// <summary>The largest lane; lanes past the end of a row must hold −∞.</summary>
+    /// <summary>The largest lane, if none is NaN; lanes past the end of a row must hold −∞.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Largest(Lanes v)
     {
-        var eight = Vector256.Max(v.GetLower(), v.GetUpper());
-        var four = Vector128.Max(eight.GetLower(), eight.GetUpper());
-        var two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        var eight = Vector256.MaxNative(v.GetLower(), v.GetUpper());
+        var four = Vector128.MaxNative(eight.GetLower(), eight.GetUpper());
+        var two = Vector128.MaxNative(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
         return MathF.Max(two[0], two[1]);
     }
 
     /// <summary>All bits set in the first lanes, none in the others.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Lanes First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+    private static Lanes First(int count) => Vector512.LessThan(
+        Vector512.Create(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), Vector512.Create(count)).AsSingle();
 
     /// <summary>Keeps the first lanes and replaces the others.</summary>
     /// <param name="v">The values.</param>

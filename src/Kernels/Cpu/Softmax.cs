@@ -51,7 +51,7 @@ internal sealed unsafe partial class CpuBackend
     {
         var largest = Simd.Splat(float.NegativeInfinity);
         for (int i = 0; i < length; i += Simd.Width)
-            largest = Vector512.Max(largest, Simd.Keep(Simd.Load(x + i, length - i), length - i, float.NegativeInfinity));
+            largest = Vector512.MaxNative(largest, Simd.Keep(Simd.Load(x + i, length - i), length - i, float.NegativeInfinity));
         largest = Simd.Splat(Simd.Largest(largest));
         var sum = Lanes.Zero;
         for (int i = 0; i < length; i += Simd.Width)
@@ -70,7 +70,7 @@ internal sealed unsafe partial class CpuBackend
     {
         var largest = Simd.Splat(float.NegativeInfinity);
         for (long i = 0; i < s.Length; i++)
-            largest = Vector512.Max(largest, Simd.Load(x + (i * s.Inner), left));
+            largest = Vector512.MaxNative(largest, Simd.Load(x + (i * s.Inner), left));
         var sum = Lanes.Zero;
         for (long i = 0; i < s.Length; i++)
         {
