@@ -18,20 +18,22 @@ internal static class SampleCommand
     public static Command Create(ToolContext tool)
     {
         var defaults = new SampleRequest("", 16, "");
-        var run = new Option<string>("--run") { Description = "Run folder: its newest checkpoint is used.", HelpName = "RUN" };
-        var checkpoint = new Option<string>("--checkpoint") { Description = "A checkpoint file, instead of --run.", HelpName = "FILE" };
-        var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "N", DefaultValueFactory = _ => defaults.Count };
-        var folder = new Option<string>("--out") { Description = $"Folder for sample-<index>.png and {GridFile}.", HelpName = "DIR", Required = true };
-        var batch = new Option<int>("--batch") { Description = "Images drawn together; the images do not depend on it.", HelpName = "N", DefaultValueFactory = _ => defaults.Batch };
-        var sampler = new Option<string>("--sampler") { Description = "How noise is turned into images; ddpm takes every step of the process.", HelpName = string.Join('|', SamplerNames), DefaultValueFactory = _ => defaults.Sampler };
+        var run = Given<string>("--run", "RUN", "Run folder: its newest checkpoint is used.");
+        var checkpoint = Given<string>("--checkpoint", "FILE", "A checkpoint file, instead of --run.");
+        var folder = Given<string>("--out", "DIR", $"Folder for sample-<index>.png and {GridFile}.");
+        folder.Required = true;
+        var count = Defaulted("--count", "N", "Number of images.", defaults.Count);
+        var batch = Defaulted("--batch", "N", "Images drawn together; the images do not depend on it.", defaults.Batch);
+        var sampler = Defaulted("--sampler", string.Join('|', SamplerNames),
+            "How noise is turned into images; ddpm takes every step of the process.", defaults.Sampler);
         sampler.AcceptOnlyFromAmong(SamplerNames);
-        var steps = new Option<int>("--steps") { Description = "Network calls per image.", HelpName = "N", DefaultValueFactory = _ => defaults.Steps };
-        var eta = new Option<float>("--eta") { Description = "Noise of ddim: 0 none, 1 as much as ddpm.", HelpName = "X", DefaultValueFactory = _ => defaults.Eta };
-        var seed = new Option<ulong>("--seed") { Description = "Image i is a function of the seed and i.", HelpName = "N", DefaultValueFactory = _ => defaults.Seed };
-        var first = new Option<uint>("--first") { Description = "Index of the first image.", HelpName = "N", DefaultValueFactory = _ => defaults.First };
-        var weights = new Option<string>("--weights") { Description = "The averaged weights, or those that training left.", HelpName = "ema|model", DefaultValueFactory = _ => "ema" };
+        var steps = Defaulted("--steps", "N", "Network calls per image.", defaults.Steps);
+        var eta = Defaulted("--eta", "X", "Noise of ddim: 0 none, 1 as much as ddpm.", defaults.Eta);
+        var seed = Defaulted("--seed", "N", "Image i is a function of the seed and i.", defaults.Seed);
+        var first = Defaulted("--first", "N", "Index of the first image.", defaults.First);
+        var weights = Defaulted("--weights", "ema|model", "The averaged weights, or those that training left.", "ema");
         weights.AcceptOnlyFromAmong("ema", "model");
-        var overwrite = new Option<bool>("--overwrite") { Description = "Replace files that exist." };
+        var overwrite = Given<bool>("--overwrite", null, "Replace files that exist.");
         var device = CommonOptions.Device();
         var precision = CommonOptions.Precision();
         var json = CommonOptions.Json();
@@ -58,6 +60,11 @@ internal static class SampleCommand
         });
         return command;
     }
+
+    private static Option<T> Given<T>(string name, string? shown, string help) => new(name) { Description = help, HelpName = shown };
+
+    private static Option<T> Defaulted<T>(string name, string shown, string help, T value)
+        => new(name) { Description = help, HelpName = shown, DefaultValueFactory = _ => value };
 
     /// <summary>Draws the images and writes each as soon as its batch is done.</summary>
     public static int Run(ToolContext tool, SampleRequest request, DisplayMode mode)
