@@ -127,8 +127,8 @@ public sealed class BadInputTests
     public void Train_refuses_a_bad_configuration_file(string json, string mentioned)
     {
         File.WriteAllText(_folder["run.json"], json);
-        Expect(ToolRun.Of("train", "--data", ToolRun.WriteImages(_folder["data"], 8), "--out", _folder["run"], "--config", _folder["run.json"]),
-            ExitCode.Usage, mentioned);
+        string data = ToolRun.WriteImages(_folder["data"], 8);
+        Expect(ToolRun.Of("train", "--data", data, "--out", _folder["run"], "--config", _folder["run.json"]), ExitCode.Usage, mentioned);
     }
 
     [Test]

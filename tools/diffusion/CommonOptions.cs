@@ -5,7 +5,10 @@ namespace Diffusion.Gpu.Cli;
 /// <summary>Options that several commands share.</summary>
 internal static class CommonOptions
 {
-    public static Option<bool> Json() => new("--json") { Description = "Write one JSON object per result for machines, and no progress display." };
+    public static Option<bool> Json() => new("--json")
+    {
+        Description = "Write one JSON object per result for machines, and no progress display.",
+    };
 
     public static Option<string> Device(string defaultDevice = "auto") => new("--device")
     {

@@ -14,14 +14,24 @@ internal static class DemoCommand
     private const int SamplingSteps = 20;
 
     /// <summary>Training ends after this, however slow the machine.</summary>
-    private static readonly TimeSpan TrainingBudget = TimeSpan.FromSeconds(150);
+    private static readonly TimeSpan TrainingBudget = TimeSpan.FromSeconds(155);
 
     public static Command Create(ToolContext tool)
     {
-        var output = new Option<string>("--out") { Description = "Folder for data, run and samples. Default: demo, or the next free demo-N.", HelpName = "DIR" };
-        var seed = new Option<long>("--seed") { Description = "Seed of the data, the training and the samples.", HelpName = "N", DefaultValueFactory = _ => 0 };
+        var output = new Option<string>("--out")
+        {
+            Description = "Folder for data, run and samples. Default: demo, or the next free demo-N.",
+            HelpName = "DIR",
+        };
+        var seed = new Option<ulong>("--seed")
+        {
+            Description = "Seed of the data, the training and the samples.",
+            HelpName = "N",
+            DefaultValueFactory = _ => 0,
+        };
         var device = CommonOptions.Device("cpu");
-        var command = new Command("demo", "Draw a data set, train a small U-Net on it and sample a grid: four minutes on two cores, no data, no GPU, no network.")
+        var command = new Command("demo",
+            "Draw a data set, train a small U-Net on it and sample a grid: four minutes on two cores, no data, no GPU, no network.")
         {
             output, seed, device,
         };
@@ -30,11 +40,11 @@ internal static class DemoCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(ToolContext tool, string folder, long seed, string deviceId)
+    private static async Task<int> RunAsync(ToolContext tool, string folder, ulong seed, string deviceId)
     {
         string data = Path.Combine(folder, "data"), run = Path.Combine(folder, "run"), samples = Path.Combine(folder, "samples");
         tool.Error.WriteLine($"drawing {Images:N0} landscapes of {LandscapePainter.Size}x{LandscapePainter.Size} pixels into {data}");
-        LandscapeFolder.Write(data, Images, (ulong)seed, CancellationToken.None);
+        LandscapeFolder.Write(data, Images, seed, CancellationToken.None);
 
         var given = (JsonObject)Options.DeepClone();
         given["seed"] = seed;
@@ -48,7 +58,7 @@ internal static class DemoCommand
             Batch = Samples,
             Sampler = "dpm++2m",
             Steps = SamplingSteps,
-            Seed = (ulong)seed,
+            Seed = seed,
             Device = deviceId,
         };
         code = SampleCommand.Run(tool, request, TrainingDisplay.ModeFor(json: false));
@@ -68,17 +78,18 @@ internal static class DemoCommand
     /// <summary>A network and a pace that two cores learn landscapes with in two minutes.</summary>
     private static JsonObject Options { get; } = new()
     {
-        ["dim"] = 24,
+        ["dim"] = 16,
         ["dim-mults"] = new JsonArray(1, 2, 4),
+        ["attn-heads"] = 2,
+        ["attn-dim-head"] = 16,
         ["image-size"] = LandscapePainter.Size,
-        ["train-batch-size"] = 16,
-        ["train-lr"] = 1e-3,
-        ["train-num-steps"] = 1000,
+        ["train-lr"] = 2e-3,
+        ["train-num-steps"] = 1400,
         ["ema-update-every"] = 1,
+        ["min-snr-loss-weight"] = true,
         ["sampling-timesteps"] = 20,
         ["num-samples"] = 16,
-        ["save-and-sample-every"] = 250,
-        ["min-snr-loss-weight"] = true,
+        ["save-and-sample-every"] = 350,
     };
 
     private static string FreeFolder(string name)

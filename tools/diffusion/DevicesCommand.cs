@@ -12,7 +12,8 @@ internal static class DevicesCommand
     public static Command Create(ToolContext tool)
     {
         var json = CommonOptions.Json();
-        var command = new Command("devices", "List the devices of this machine: name, memory, driver, precision choices, and what is missing.")
+        var command = new Command("devices",
+            "List the devices of this machine: name, memory, driver, precision choices, and what is missing.")
         {
             json,
         };

@@ -90,7 +90,10 @@ internal static class SampleCommand
                 var drawn = images.AsSpan(done * length, n * length);
                 batch.CopyTo(drawn);
                 if (drawn.ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
-                    throw new IOException($"{request.Checkpoint}: draws images that are not finite; its training diverged, use an earlier checkpoint.");
+                {
+                    throw new IOException($"{request.Checkpoint}: draws images that are not finite; its training diverged, "
+                        + "use an earlier checkpoint.");
+                }
                 for (int i = done; i < done + n; i++)
                     PngWriter.Write(files[i], ImageGrid.Make(images.AsSpan(i * length, length), size.Height, size.Width, channels, 1));
                 done += n;
@@ -103,7 +106,8 @@ internal static class SampleCommand
         }
         string grid = Path.Combine(request.Folder, GridFile);
         PngWriter.Write(grid, ImageGrid.Make(images, size.Height, size.Width, channels, (int)Math.Ceiling(Math.Sqrt(request.Count))));
-        display.Line($"{request.Count} images of step {model.Checkpoint.Step} by {request.Sampler} with {sampler.Steps} network calls each: {grid}");
+        display.Line($"{request.Count} images of step {model.Checkpoint.Step} by {request.Sampler} with {sampler.Steps} network calls each: "
+            + grid);
         if (mode == DisplayMode.Json)
             tool.Out.WriteLine(Summary(request, model, sampler, files, grid));
         return ExitCode.Success;
@@ -118,14 +122,16 @@ internal static class SampleCommand
         if (!Directory.Exists(run))
             throw new IOException($"{run}: there is no such run folder; check the path or train first.");
         return Checkpoint.Latest(run!)?.Path
-            ?? throw new IOException($"{run}: holds no checkpoint yet; train to the first milestone, or stop training with Ctrl-C, which writes one.");
+            ?? throw new IOException($"{run}: holds no checkpoint yet; train to the first milestone, or stop training with Ctrl-C, "
+                + "which writes one.");
     }
 
     /// <summary>Names the files and refuses to begin what could not be written at the end.</summary>
     private static string[] PrepareFolder(SampleRequest request)
     {
         Directory.CreateDirectory(request.Folder);
-        string[] files = [.. Enumerable.Range(0, request.Count).Select(i => Path.Combine(request.Folder, $"sample-{request.First + i:00000}.png"))];
+        string[] files = [.. Enumerable.Range(0, request.Count)
+            .Select(i => Path.Combine(request.Folder, $"sample-{request.First + i:00000}.png"))];
         string? existing = files.Append(Path.Combine(request.Folder, GridFile)).FirstOrDefault(File.Exists);
         if (existing is not null && !request.Overwrite)
             throw new IOException($"{existing}: exists already; choose another --out, another --first, or --overwrite.");

@@ -17,9 +17,9 @@ internal sealed class SamplingDisplay(ToolContext tool, DisplayMode mode, int co
     {
         double share = (done + (batch * (double)progress.Step / progress.Steps)) / count;
         double seconds = _watch.Elapsed.TotalSeconds;
-        _line.Rewrite(share, string.Create(CultureInfo.InvariantCulture,
-            $"sampling: {(int)(share * count)}/{count} images  {share * count * steps / seconds:0.0} network calls/s  {StatusLine.Clock(TimeSpan.FromSeconds(seconds * (1 - share) / share))} left"),
-            isLast: share >= 1);
+        string rate = string.Create(CultureInfo.InvariantCulture, $"{share * count * steps / seconds:0.0} network calls/s");
+        string left = StatusLine.Clock(TimeSpan.FromSeconds(seconds * (1 - share) / share));
+        _line.Rewrite(share, $"sampling: {(int)(share * count)}/{count} images  {rate}  {left} left", isLast: share >= 1);
     });
 
     /// <summary>Writes a line of its own above the progress.</summary>

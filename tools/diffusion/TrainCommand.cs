@@ -15,8 +15,17 @@ internal static class TrainCommand
     public static Command Create(ToolContext tool)
     {
         var data = new Option<string>("--data") { Description = "Folder (searched recursively) or zip of images.", HelpName = "DIR|ZIP" };
-        var run = new Option<string>("--out") { Description = "Run folder: options, metrics, sample grids, checkpoints.", HelpName = "RUN", Required = true };
-        var config = new Option<string>("--config") { Description = "JSON file with any of the options below; the command line wins.", HelpName = "FILE" };
+        var run = new Option<string>("--out")
+        {
+            Description = "Run folder: options, metrics, sample grids, checkpoints.",
+            HelpName = "RUN",
+            Required = true,
+        };
+        var config = new Option<string>("--config")
+        {
+            Description = "JSON file with any of the options below; the command line wins.",
+            HelpName = "FILE",
+        };
         var resume = new Option<bool>("--resume") { Description = "Go on with the run in --out from its newest checkpoint, bit for bit." };
         var device = CommonOptions.Device();
         var precision = CommonOptions.Precision();
@@ -29,8 +38,9 @@ internal static class TrainCommand
         command.SetAction(async (result, _) =>
         {
             var given = Merge(result.GetValue(config), table.Collect(result));
-            return await RunAsync(tool, result.GetValue(data), result.GetValue(run)!, given, result.GetValue(resume), result.GetValue(device)!,
-                CommonOptions.ParsePrecision(result.GetValue(precision)!), TrainingDisplay.ModeFor(result.GetValue(json)));
+            return await RunAsync(tool, result.GetValue(data), result.GetValue(run)!, given, result.GetValue(resume),
+                result.GetValue(device)!, CommonOptions.ParsePrecision(result.GetValue(precision)!),
+                TrainingDisplay.ModeFor(result.GetValue(json)));
         });
         return command;
     }
@@ -44,7 +54,8 @@ internal static class TrainCommand
         string source = data ?? SourceOf(run, resume);
         using var device = Device.Open(deviceId, precision);
         using var display = new TrainingDisplay(tool, mode);
-        using var dataset = ImageDataset.Open(source, options.ImageTransform, progress: new SynchronousProgress<int>(read => display.Reading(read)));
+        using var dataset = ImageDataset.Open(source, options.ImageTransform,
+            progress: new SynchronousProgress<int>(read => display.Reading(read)));
         foreach (string name in dataset.Skipped)
             display.Line($"skipped {name}");
         using var trainer = resume ? Trainer.Resume(run, dataset, device, options) : Trainer.Start(run, options, dataset, device);
@@ -85,7 +96,8 @@ internal static class TrainCommand
         }
         catch (JsonException exception)
         {
-            throw new UsageException($"{configFile}: is no JSON ({exception.Message.TrimEnd('.')}); expected an object such as {{\"dim\": 64}}.");
+            throw new UsageException($"{configFile}: is no JSON ({exception.Message.TrimEnd('.')}); "
+                + "expected an object such as {\"dim\": 64}.");
         }
         var normalised = new JsonObject();
         foreach (var (name, value) in merged)

@@ -10,7 +10,8 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     private readonly StatusLine _line = new(tool.Error, mode);
 
     /// <summary>The display that suits where stderr goes.</summary>
-    public static DisplayMode ModeFor(bool json) => json ? DisplayMode.Json : Console.IsErrorRedirected ? DisplayMode.Lines : DisplayMode.Live;
+    public static DisplayMode ModeFor(bool json)
+        => json ? DisplayMode.Json : Console.IsErrorRedirected ? DisplayMode.Lines : DisplayMode.Live;
 
     public void Report(TrainingProgress value)
     {
@@ -23,7 +24,8 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     }
 
     /// <summary>Shows how many images have been read.</summary>
-    public void Reading(int images) => _line.Rewrite(double.NaN, string.Create(CultureInfo.InvariantCulture, $"reading images: {images:N0}"));
+    public void Reading(int images)
+        => _line.Rewrite(double.NaN, string.Create(CultureInfo.InvariantCulture, $"reading images: {images:N0}"));
 
     /// <summary>Writes a line of its own above the progress.</summary>
     public void Line(string text) => _line.Line(text);
@@ -31,7 +33,8 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     public void Dispose() => _line.Dispose();
 
     private void ShowStep(TrainingProgress p) => _line.Rewrite((double)p.Step / p.TotalSteps,
-        string.Create(CultureInfo.InvariantCulture, $"step {p.Step}/{p.TotalSteps}  loss {p.Loss:0.0000}  {p.ImagesPerSecond:0.0} images/s  ")
+        string.Create(CultureInfo.InvariantCulture,
+            $"step {p.Step}/{p.TotalSteps}  loss {p.Loss:0.0000}  {p.ImagesPerSecond:0.0} images/s  ")
         + $"{StatusLine.Clock(p.Elapsed)} passed, {StatusLine.Clock(p.Remaining)} left", isLast: p.Step == p.TotalSteps);
 
     private static string ToJson(TrainingProgress p) => new JsonObject
