@@ -68,6 +68,7 @@ internal static class TrainCommand
         if (budget is { } time)
             ending.CancelAfter(time);
         var checkpoint = await trainer.RunAsync(display, ending.Token);
+        display.Line($"peak memory on {device.Info.Id}: {device.Memory.Peak / 1e6:N0} MB");
         bool complete = !interruption.Token.IsCancellationRequested;
         display.Line(complete
             ? $"done: {checkpoint.Path} after {checkpoint.Step} steps; draw from it with: diffusion sample --run {run} --out samples"
