@@ -38,9 +38,11 @@ internal static class DevicesCommand
         {
             table.AddRow(Markup.Escape(device.Id), Markup.Escape(device.Name), device.MemoryBytes == 0 ? "" : Gibibytes(device.MemoryBytes),
                 Markup.Escape(device.Driver), string.Join(", ", device.Precisions.Select(p => p.ToString().ToLowerInvariant())),
-                device.Problem is { } problem ? $"[yellow]{Markup.Escape(problem)}[/]" : "[green]ready[/]");
+                device.Problem is null ? "[green]ready[/]" : "[yellow]not usable[/]");
         }
         console.Write(table);
+        foreach (var device in devices.Where(device => device.Problem is not null))
+            output.WriteLine($"{device.Id}: {device.Problem}.");
     }
 
     private static string ToJson(IReadOnlyList<DeviceInfo> devices) => new JsonArray([.. devices.Select(device => (JsonNode)new JsonObject
