@@ -41,7 +41,7 @@ public sealed class TrainAndSampleTests
     [Test]
     public void Options_come_from_a_file_and_the_command_line_wins()
     {
-        File.WriteAllText(_folder["run.json"], """{"dim_mults": [1, 2], "train-lr": 0.002, "seed": 5}""");
+        File.WriteAllText(_folder["run.json"], """{"train_lr": 0.002, "seed": 5, "device": "cuda:17", "precision": "float32"}""");
         ToolRun.TrainTiny(_data, _folder["run"], 1, "--config", _folder["run.json"], "--seed", "7");
         var options = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["run"], "options.json")))!;
         Assert.Multiple(() =>
@@ -49,6 +49,15 @@ public sealed class TrainAndSampleTests
             Assert.That((double)options["train-lr"]!, Is.EqualTo(0.002));
             Assert.That((int)options["seed"]!, Is.EqualTo(7));
         });
+    }
+
+    [Test]
+    public void A_device_in_the_file_is_used()
+    {
+        File.WriteAllText(_folder["run.json"], """{"device": "cuda:17"}""");
+        var result = ToolRun.Of("train", "--data", _data, "--out", _folder["run"], "--config", _folder["run.json"]);
+        Assert.That(result.Code, Is.EqualTo(ExitCode.Device), result.Error);
+        Assert.That(result.Error, Does.Contain("cuda:17"));
     }
 
     [Test]

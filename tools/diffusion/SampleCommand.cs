@@ -37,7 +37,11 @@ internal static class SampleCommand
         var device = CommonOptions.Device();
         var precision = CommonOptions.Precision();
         var json = CommonOptions.Json();
-        var command = new Command("sample", "Draw images from a trained model. The same seed gives the same images, whatever the batch.")
+        var command = new Command("sample", """
+            Draw images from a trained model. The same seed gives the same images, whatever the batch.
+
+            Example: diffusion sample --run runs/photos --count 16 --out samples --sampler dpm++2m --steps 20
+            """)
         {
             run, checkpoint, count, folder, batch, sampler, steps, eta, seed, first, weights, overwrite, device, precision, json,
         };

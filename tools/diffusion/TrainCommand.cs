@@ -23,14 +23,18 @@ internal static class TrainCommand
         };
         var config = new Option<string>("--config")
         {
-            Description = "JSON file with any of the options below; the command line wins.",
+            Description = "JSON file with any of these options, such as a run's options.json; the command line wins.",
             HelpName = "FILE",
         };
         var resume = new Option<bool>("--resume") { Description = "Go on with the run in --out from its newest checkpoint, bit for bit." };
         var device = CommonOptions.Device();
         var precision = CommonOptions.Precision();
         var json = CommonOptions.Json();
-        var command = new Command("train", "Train a model on a folder or zip of images. Ctrl-C finishes the step and writes a checkpoint.")
+        var command = new Command("train", """
+            Train a model on a folder or zip of images. Ctrl-C finishes the step and writes a checkpoint.
+
+            Example: diffusion train --data photos/ --out runs/photos --image-size 64 --sampling-timesteps 50
+            """)
         {
             data, run, config, resume, device, precision, json,
         };
@@ -38,8 +42,12 @@ internal static class TrainCommand
         command.SetAction(async (result, _) =>
         {
             var given = Merge(result.GetValue(config), table.Collect(result));
-            return await RunAsync(tool, result.GetValue(data), result.GetValue(run)!, given, result.GetValue(resume),
-                result.GetValue(device)!, CommonOptions.ParsePrecision(result.GetValue(precision)!),
+            // These decide where a run computes, not what: they may stand in the file but are no part of the run's options.
+            string? source = Take(given, data, result);
+            bool goOn = Take(given, resume, result);
+            string place = Take(given, device, result)!;
+            var kind = CommonOptions.ParsePrecision(Take(given, precision, result)!);
+            return await RunAsync(tool, source, result.GetValue(run)!, given, goOn, place, kind,
                 TrainingDisplay.ModeFor(result.GetValue(json)));
         });
         return command;
@@ -82,6 +90,18 @@ internal static class TrainCommand
         return resume && File.Exists(remembered)
             ? File.ReadAllText(remembered).Trim()
             : throw new UsageException("--data is missing: name a folder or zip of images.");
+    }
+
+    /// <summary>An option's value: the command line's, else the file's, else the default; the file's entry is removed.</summary>
+    private static T? Take<T>(JsonObject file, Option<T> option, ParseResult result)
+    {
+        string name = option.Name.TrimStart('-');
+        if (!file.Remove(name, out var value) || value is null || result.GetResult(option) is { Implicit: false })
+            return result.GetValue(option);
+        return value is JsonValue json && json.TryGetValue(out T? given)
+            ? given
+            : throw new UsageException($"option {name} is {value.ToJsonString()}, expected "
+                + (typeof(T) == typeof(bool) ? "true or false." : "a text."));
     }
 
     /// <summary>Puts the command line's options over those of a file.</summary>

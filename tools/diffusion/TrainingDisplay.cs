@@ -16,11 +16,17 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     public void Report(TrainingProgress value)
     {
         if (mode == DisplayMode.Json)
-            tool.Out.WriteLine(ToJson(value));
+        {
+            // A grid is one event, however many steps it takes.
+            if (value.SamplingShare == 0)
+                tool.Out.WriteLine(ToJson(value));
+        }
         else if (value.File is not null)
             _line.Line($"step {value.Step}: wrote {value.File}");
         else if (value.Phase == TrainingPhase.Training)
             ShowStep(value);
+        else
+            _line.Rewrite(value.SamplingShare, $"step {value.Step}: drawing a grid of samples, {100 * value.SamplingShare:0} %");
     }
 
     /// <summary>Shows how many images have been read.</summary>

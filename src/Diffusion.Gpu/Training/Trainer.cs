@@ -154,7 +154,7 @@ public sealed class Trainer : IDisposable
         {
             _clock.BeginMilestone();
             Report(TrainingPhase.Sampling);
-            if (TrySample(_folder.SampleFile(milestone), cancellation))
+            if (TrySample(_folder.SampleFile(milestone), share => Report(TrainingPhase.Sampling, samplingShare: share), cancellation))
                 Report(TrainingPhase.Sampled, _folder.SampleFile(milestone));
             // A row must not be missing for a step that a checkpoint counts.
             metrics.Flush();
@@ -163,9 +163,12 @@ public sealed class Trainer : IDisposable
             Report(TrainingPhase.Saved, _latest!.Path);
         }
 
-        void Report(TrainingPhase phase, string? file = null) => progress?.Report(new TrainingProgress(phase, Step, trainer.TrainNumSteps,
-            result.Loss, result.GradientNorm, trainer.TrainLr, _clock.SmoothedRate, _clock.Elapsed,
-            _clock.Remaining(Step, trainer.TrainNumSteps, trainer.SaveAndSampleEvery), file));
+        void Report(TrainingPhase phase, string? file = null, double samplingShare = 0)
+        {
+            var remaining = _clock.Remaining(Step, trainer.TrainNumSteps, trainer.SaveAndSampleEvery);
+            progress?.Report(new TrainingProgress(phase, Step, trainer.TrainNumSteps, result.Loss, result.GradientNorm, trainer.TrainLr,
+                _clock.SmoothedRate, _clock.Elapsed, remaining, file, samplingShare));
+        }
     }
 
     private StepResult TakeStep(BatchLoader loader)
@@ -187,7 +190,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Draws a grid from the average; the sampler's random numbers are its own, so training does not notice.</summary>
     /// <returns>False where the sampler was cancelled.</returns>
-    private bool TrySample(string path, CancellationToken cancellation)
+    private bool TrySample(string path, Action<double> report, CancellationToken cancellation)
     {
         var (options, image) = (Options.Trainer, _dataset.Transform);
         var grid = new float[options.NumSamples * image.Length];
@@ -197,8 +200,8 @@ public sealed class Trainer : IDisposable
             for (int first = 0; first < options.NumSamples; first += options.TrainBatchSize)
             {
                 int count = Math.Min(options.TrainBatchSize, options.NumSamples - first);
-                using var samples = Sampler.For(_diffusion)
-                    .Sample(_state.Average, count, options.Seed, (uint)first, cancellation: cancellation);
+                using var samples = Sampler.For(_diffusion).Sample(_state.Average, count, options.Seed, (uint)first,
+                    new GridProgress(first, count, options.NumSamples, report), cancellation);
                 samples.CopyTo(grid.AsSpan(first * image.Length, count * image.Length));
             }
         }
@@ -243,4 +246,10 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Weights, their average and two moments, in bytes.</summary>
     private static long CheckpointBytes(Unet unet) => 4 * sizeof(float) * unet.Parameters.Count;
+
+    /// <summary>Turns the steps of one part of a grid into a share of the whole.</summary>
+    private sealed class GridProgress(int done, int count, int total, Action<double> report) : IProgress<SamplingProgress>
+    {
+        public void Report(SamplingProgress value) => report((done + ((double)count * value.Step / value.Steps)) / total);
+    }
 }

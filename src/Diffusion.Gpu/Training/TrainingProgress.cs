@@ -16,7 +16,7 @@ public enum TrainingPhase
     Saved,
 }
 
-/// <summary>How far a training run has come; reported after every step and around milestones.</summary>
+/// <summary>How far a training run has come; reported after every step, around milestones and while a grid is drawn.</summary>
 /// <param name="Phase">What was done last.</param>
 /// <param name="Step">Steps taken since the run began, those before a resume included.</param>
 /// <param name="TotalSteps">Steps at which the run ends.</param>
@@ -27,5 +27,6 @@ public enum TrainingPhase
 /// <param name="Elapsed">Time spent in this run, before a resume included.</param>
 /// <param name="Remaining">Estimated time to the last step; sampling and saving at the milestones counted at their latest cost.</param>
 /// <param name="File">The file that was written, for <see cref="TrainingPhase.Sampled"/> and <see cref="TrainingPhase.Saved"/>.</param>
+/// <param name="SamplingShare">For <see cref="TrainingPhase.Sampling"/>: how much of the grid is drawn, 0 to 1.</param>
 public sealed record TrainingProgress(TrainingPhase Phase, long Step, long TotalSteps, float Loss, float GradientNorm,
-    double LearningRate, double ImagesPerSecond, TimeSpan Elapsed, TimeSpan Remaining, string? File = null);
+    double LearningRate, double ImagesPerSecond, TimeSpan Elapsed, TimeSpan Remaining, string? File = null, double SamplingShare = 0);
