@@ -7,14 +7,10 @@ internal sealed unsafe class AlignedBuffer : IDisposable
 {
     private const int CacheLine = 64;
 
-    private static long _totalBytes;
     private void* _memory;
     private long _bytes;
 
     ~AlignedBuffer() => Release();
-
-    /// <summary>Bytes that all buffers of the process hold.</summary>
-    public static long TotalBytes => Volatile.Read(ref _totalBytes);
 
     /// <summary>The memory, grown to at least the given number of values.</summary>
     /// <param name="count">Values wanted.</param>
@@ -29,7 +25,6 @@ internal sealed unsafe class AlignedBuffer : IDisposable
             Release();
             _memory = NativeMemory.AlignedAlloc(checked((nuint)bytes), CacheLine);
             _bytes = bytes;
-            Interlocked.Add(ref _totalBytes, bytes);
         }
 
         return (T*)_memory;
@@ -51,7 +46,6 @@ internal sealed unsafe class AlignedBuffer : IDisposable
         if (_memory is not null)
         {
             NativeMemory.AlignedFree(_memory);
-            Interlocked.Add(ref _totalBytes, -_bytes);
             _memory = null;
             _bytes = 0;
         }
