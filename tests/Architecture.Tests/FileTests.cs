@@ -29,7 +29,7 @@ public sealed partial class FileTests
         foreach (string path in Repository.CodeBelow("src").Where(path => Namespace().IsMatch(Repository.Text(path))))
         {
             string[] parts = path.Split('/');
-            string root = parts[1] == "Kernels" ? "Diffusion.Gpu.Kernels" : parts[1];
+            string root = parts[1] switch { "Kernels" => "Diffusion.Gpu.Kernels", "Fid.Gpu" => "Diffusion.Gpu.Fid", _ => parts[1] };
             string deepest = string.Join('.', [root, .. parts[2..^1].Where(folder => !transparent.Contains(folder))]);
             string declared = Namespace().Match(Repository.Text(path)).Groups[1].Value;
             Assert.That(declared, Is.EqualTo(root).Or.EqualTo(deepest), path);
