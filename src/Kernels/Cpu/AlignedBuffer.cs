@@ -1,12 +1,8 @@
-using System.Runtime.InteropServices;
-
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>Native memory aligned to a cache line that grows on demand and is kept; its contents do not survive growth.</summary>
 internal sealed unsafe class AlignedBuffer : IDisposable
 {
-    private const int CacheLine = 64;
-
     private void* _memory;
     private long _bytes;
 
@@ -23,7 +19,7 @@ internal sealed unsafe class AlignedBuffer : IDisposable
         if (bytes > _bytes)
         {
             Release();
-            _memory = NativeMemory.AlignedAlloc(checked((nuint)bytes), CacheLine);
+            _memory = NativePages.Allocate(checked((nuint)bytes));
             _bytes = bytes;
         }
 
@@ -45,7 +41,7 @@ internal sealed unsafe class AlignedBuffer : IDisposable
     {
         if (_memory is not null)
         {
-            NativeMemory.AlignedFree(_memory);
+            NativePages.Free(_memory);
             _memory = null;
             _bytes = 0;
         }

@@ -8,9 +8,6 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>This machine's cores through SIMD instructions. Ops run to their end before they return.</summary>
 internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
 {
-    /// <summary>Values of a cache line, so that no two blocks share one and vector loads can be aligned.</summary>
-    private const nuint Alignment = 64;
-
     public static DeviceInfo Describe() => new("cpu", DeviceKind.Cpu, $"{Environment.ProcessorCount} cores, {RuntimeInformation.ProcessArchitecture}",
         GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, InstructionSet(), [Precision.Float32], null);
 
@@ -31,7 +28,7 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
         void* pointer;
         try
         {
-            pointer = NativeMemory.AlignedAlloc((nuint)bytes, Alignment);
+            pointer = NativePages.Allocate((nuint)bytes);
         }
         catch (OutOfMemoryException exception)
         {
@@ -40,7 +37,7 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
         return new CpuBlock((float*)pointer, capacity);
     }
 
-    protected override void FreeBlock(MemoryBlock block) => NativeMemory.AlignedFree(((CpuBlock)block).Pointer);
+    protected override void FreeBlock(MemoryBlock block) => NativePages.Free(((CpuBlock)block).Pointer);
 
     protected override void DisposeCore()
     {

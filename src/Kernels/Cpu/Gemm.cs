@@ -47,7 +47,7 @@ internal sealed unsafe class Gemm
         int pixels = FloatsOfBlock / Math.Max(1, window.C * window.Step * window.Step);
         _linesPerBlock = window.LinesPerBlock(Math.Clamp(pixels, FewestPixels, MostPixels));
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
-        _groups = Math.Clamp(ItemsPerThread * ForkJoinPool.Threads / _blocks, 1, packed.Panels);
+        _groups = Groups(packed.Panels, (ItemsPerThread * ForkJoinPool.Threads + _blocks - 1) / _blocks);
     }
 
     /// <summary>Computes the product.</summary>
@@ -141,6 +141,15 @@ internal sealed unsafe class Gemm
             for (int j = 0; j < columns; j++)
                 target[j] = _target.Accumulate ? target[j] + outputs[i][j] : outputs[i][j];
         }
+    }
+
+    /// <summary>The fewest groups, at least as many as wanted where there are panels for it, that all hold equally many panels.</summary>
+    private static int Groups(int panels, int wanted)
+    {
+        int groups = Math.Min(wanted, panels);
+        while (panels % groups != 0)
+            groups++;
+        return groups;
     }
 
     /// <summary>Cuts a depth of taps times run into pieces of about equal size, at least one.</summary>
