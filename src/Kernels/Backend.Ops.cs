@@ -2,13 +2,14 @@ namespace Diffusion.Gpu.Kernels;
 
 /// <summary>The op half: one destination-passing method per primitive. Shapes were checked in Ops/; nothing is checked here.</summary>
 /// <remarks>A <see cref="GradientTarget"/> whose tensor is null is not wanted; otherwise it is overwritten or added to.
+/// A <see cref="ChannelSlice"/> is written and the channels beside it are not.
 /// Every sum has an order that depends on shapes only, never on the number of threads or on the other samples of the batch.</remarks>
 internal abstract partial class Backend
 {
     // ---- Convolution and matrix product -------------------------------------------------------------------------
 
-    /// <summary>y = epilogue(x ⋆ filter). x [N,H,W,C], filter [K,R,S,C], y [N,OutH,OutW,K].</summary>
-    public abstract void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y);
+    /// <summary>y = epilogue(x ⋆ filter). x [N,H,W,C], filter [K,R,S,C], y K channels of [N,OutH,OutW,..].</summary>
+    public abstract void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y);
 
     /// <summary>dx from dy [N,OutH,OutW,K] and the filter [K,R,S,C].</summary>
     public abstract void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, GradientTarget dx);
@@ -165,13 +166,13 @@ internal abstract partial class Backend
     // ---- Pooling and resizing -----------------------------------------------------------------------------------
 
     /// <summary>The largest value of each window; padding never wins; NaN wins.</summary>
-    public abstract void MaxPool2DForward(in PoolShape s, Tensor x, Tensor y);
+    public abstract void MaxPool2DForward(in PoolShape s, Tensor x, in ChannelSlice y);
 
     /// <summary>Gradient of <see cref="MaxPool2DForward"/>: each window's dy goes to its first maximum in reading order.</summary>
     public abstract void MaxPool2DBackward(in PoolShape s, Tensor x, Tensor dy, GradientTarget dx);
 
     /// <summary>The mean of each window.</summary>
-    public abstract void AveragePool2DForward(in PoolShape s, Tensor x, Tensor y);
+    public abstract void AveragePool2DForward(in PoolShape s, Tensor x, in ChannelSlice y);
 
     /// <summary>Gradient of <see cref="AveragePool2DForward"/>.</summary>
     public abstract void AveragePool2DBackward(in PoolShape s, Tensor dy, GradientTarget dx);

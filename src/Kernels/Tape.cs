@@ -112,8 +112,8 @@ public sealed partial class Tape : IDisposable
         _scope.ReleaseAll();
     }
 
-    /// <summary>Makes an output or a workspace in the innermost scope; its values are undefined.</summary>
-    internal Tensor New(Shape shape)
+    /// <summary>Makes a tensor in the innermost scope to be written slice by slice; its values are undefined.</summary>
+    public Tensor New(Shape shape)
     {
         var storage = Backend.Allocate(shape.Count);
         _scope.Add(storage);

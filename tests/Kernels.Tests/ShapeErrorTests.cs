@@ -21,6 +21,9 @@ public sealed class ShapeErrorTests
         Misuse("Conv2D", "stride", "0", "at least 1", t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 3, 3, 3), stride: 0)),
         Misuse("Conv2D", "residual", "[1, 8, 8, 3]", "[1, 8, 8, 5]",
             t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 3, 3, 3), residual: Of(t, 1, 8, 8, 3))),
+        Misuse("Conv2DInto", "y", "[1, 8, 8, 9]", "[1, 4, 4, 5] but for the channels", t => Into(t, Of(t, 1, 8, 8, 9), 0, 5, stride: 2)),
+        Misuse("Conv2DInto", "y", "channels 5 to 9 of [1, 8, 8, 9]", "5 of its channels", t => Into(t, Of(t, 1, 8, 8, 9), 5, 5)),
+        Misuse("Conv2DInto", "y", "channels 0 to 3 of [1, 8, 8, 9]", "5 of its channels", t => Into(t, Of(t, 1, 8, 8, 9), 0, 4)),
         Misuse("Dropout", "rate", "1", "[0, 1)", t => t.Dropout(Of(t, 2), 1, default)),
         Misuse("FourierEmbedding", "times", "[2, 1]", "[N]", t => t.FourierEmbedding(Of(t, 2, 1), Of(t, 4))),
         Misuse("GroupNorm", "groups", "4", "a divisor of 6", t => t.GroupNorm(Of(t, 2, 6), 4, Of(t, 6), Of(t, 6))),
@@ -70,6 +73,12 @@ public sealed class ShapeErrorTests
         var x = Of(_tape, 2, 3);
         Assert.That(() => x.CopyFrom(new float[5]), Throws.TypeOf<ShapeException>().With.Message.Contains("6 values"));
         Assert.That(() => x.CopyTo(new float[7]), Throws.TypeOf<ShapeException>().With.Message.Contains("6 values"));
+    }
+
+    private static Tensor Into(Tape tape, Tensor y, int first, int count, int stride = 1)
+    {
+        tape.Conv2DInto(new ChannelSlice(y, first, count), Of(tape, 1, 8, 8, 3), Of(tape, 5, 3, 3, 3), stride: stride);
+        return y;
     }
 
     private static Tensor Of(Tape tape, params int[] extents) => tape.New(Shape.Create(extents));

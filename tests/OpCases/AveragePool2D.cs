@@ -12,7 +12,13 @@ public static partial class Catalogue
         Means("5 at stride 3", new(1, 11, 8, 17, 5, 3, 0, true)),
         Means("5 at stride 3, padding not counted", new(1, 10, 8, 33, 5, 3, 2, false)),
         Means("2 at stride 2, padded", new(3, 4, 6, 65, 2, 2, 1, true)),
+        MeansSlice("3 at stride 1, padding not counted", new(2, 5, 7, 5, 3, 1, 1, false), (1, 3), tiny: true),
+        MeansSlice("3 at stride 2", new(2, 7, 5, 17, 3, 2, 0, true), (16, 0)),
     ];
+
+    private static OpCase MeansSlice(string name, PoolShape s, (int, int) beside, bool tiny = false)
+        => IntoSlice(Means(name, s, tiny), [s.N, s.OutH, s.OutW, s.C], beside,
+            (tape, y, t) => tape.AveragePool2DInto(y, t[0], s.Window, s.Stride, s.Pad, s.CountPadding));
 
     private static OpCase Means(string name, PoolShape s, bool tiny = false)
         => new($"AveragePool2D {name}", [Input("x", [s.N, s.H, s.W, s.C])],

@@ -49,6 +49,34 @@ public static partial class Catalogue
     /// <summary>Values that a kernel must pass on rather than swallow.</summary>
     private static float[] NonFinite => [float.NaN, float.PositiveInfinity, float.NegativeInfinity];
 
+    /// <summary>
+    /// The same op writing into a slice of channels. What lies around the slice is an input and must come out as it went in.
+    /// </summary>
+    /// <param name="whole">The op making a tensor of its own.</param>
+    /// <param name="result">The shape of that tensor.</param>
+    /// <param name="beside">Channels before and after the slice.</param>
+    /// <param name="write">The op, given the slice and the inputs of the whole case.</param>
+    private static OpCase IntoSlice(OpCase whole, Shape result, (int Before, int After) beside, Action<Tape, ChannelSlice, Tensor[]> write)
+    {
+        int channels = result[^1], total = beside.Before + channels + beside.After;
+        int[] extents = result.Extents.ToArray();
+        extents[^1] = total;
+        var around = Constant("around", Shape.Create(extents), 5, 9);
+        var inputs = whole.Inputs.Select(input => input with { HasGradient = false }).Append(around).ToList();
+        return new OpCase($"{whole.Name}, into {beside.Before}+{channels}+{beside.After} channels", inputs, (tape, t) =>
+        {
+            var y = tape.New(around.Shape);
+            y.CopyFrom(t[^1].ToArray());
+            write(tape, new ChannelSlice(y, beside.Before, channels), t[..^1]);
+            return y;
+        }, v =>
+        {
+            double[] slice = whole.Reference(v[..^1]);
+            return Each(around.Shape.Count, i => (i % total) - beside.Before is var c && c >= 0 && c < channels
+                ? slice[(i / total * channels) + c] : v[^1][i]);
+        }) { InferenceOnly = true, Tiny = whole.Tiny, Tolerance = whole.Tolerance };
+    }
+
     /// <summary>Fills an array from a function of its index.</summary>
     private static double[] Each(long count, Func<int, double> value) => [.. Enumerable.Range(0, (int)count).Select(value)];
 

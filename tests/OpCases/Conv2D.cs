@@ -37,7 +37,17 @@ public static partial class Catalogue
         Convolution("3x3, SiLU", new(2, 5, 7, 3, 17, 3, 3, 1, 1, 1), bias: true, activation: Activation.Silu),
         Convolution("1x1, residual and SiLU", new(2, 5, 7, 16, 33, 1, 1, 1, 0, 0), residual: true, activation: Activation.Silu, tiny: true),
         Convolution("3x3, NaN reaches its own windows only", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), bias: true, planted: [float.NaN]),
+        Slice("3x3", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), (3, 4), tiny: true),
+        Slice("1x1, ReLU", new(2, 7, 5, 8, 12, 1, 1, 1, 0, 0), (4, 8), Activation.Relu, tiny: true),
+        Slice("1x1, 64 channels, ReLU", new(2, 9, 9, 36, 64, 1, 1, 1, 0, 0), (0, 160), Activation.Relu),
+        Slice("1x7, 65 channels", new(2, 7, 9, 16, 65, 1, 7, 1, 0, 3), (128, 1), Activation.Relu),
+        Slice("3x3 at stride 2", new(1, 9, 11, 8, 48, 3, 3, 2, 0, 0), (16, 0)),
+        Slice("3x3, four wide but for the first channel", new(1, 5, 7, 8, 8, 3, 3, 1, 1, 1), (2, 2)),
     ];
+
+    private static OpCase Slice(string name, Conv2DShape s, (int, int) beside, Activation activation = Activation.None, bool tiny = false)
+        => IntoSlice(Convolution(name, s, bias: true, activation: activation, tiny: tiny), [s.N, s.OutH, s.OutW, s.K], beside,
+            (tape, y, t) => tape.Conv2DInto(y, t[0], t[1], t[2], s.Stride, s.PadH, s.PadW, activation));
 
     private static OpCase Convolution(string name, Conv2DShape s, bool bias = false, bool residual = false,
         Activation activation = Activation.None, bool tiny = false, float[]? planted = null)

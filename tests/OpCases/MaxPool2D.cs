@@ -14,7 +14,13 @@ public static partial class Catalogue
         Maxima("window of the whole image", new(2, 3, 3, 65, 3, 1, 0)),
         Maxima("all negative, padded", new(1, 5, 5, 3, 3, 1, 1), x: Input("x", [1, 5, 5, 3], -3, -1)),
         Maxima("non-finite values", new(1, 7, 7, 2, 3, 2, 1), x: Constant("x", [1, 7, 7, 2], planted: NonFinite)),
+        MaximaSlice("3 at stride 2", new(2, 7, 5, 3, 3, 2, 0), (2, 5), tiny: true),
+        MaximaSlice("3 at stride 1, padded", new(2, 5, 7, 33, 3, 1, 1), (64, 0)),
     ];
+
+    private static OpCase MaximaSlice(string name, PoolShape s, (int, int) beside, bool tiny = false)
+        => IntoSlice(Maxima(name, s, tiny), [s.N, s.OutH, s.OutW, s.C], beside,
+            (tape, y, t) => tape.MaxPool2DInto(y, t[0], s.Window, s.Stride, s.Pad));
 
     private static OpCase Maxima(string name, PoolShape s, bool tiny = false, OpInput? x = null)
         => new($"MaxPool2D {name}", [x ?? Input("x", [s.N, s.H, s.W, s.C])], (tape, t) => tape.MaxPool2D(t[0], s.Window, s.Stride, s.Pad),

@@ -47,6 +47,9 @@ public sealed class OpCase
     /// <summary>Small enough for the kernel emulator.</summary>
     public bool Tiny { get; init; }
 
+    /// <summary>The op has no gradient and refuses a tape that records.</summary>
+    public bool InferenceOnly { get; init; }
+
     /// <summary>Whether any input has a gradient.</summary>
     public bool HasGradient => Inputs.Any(input => input.HasGradient);
 

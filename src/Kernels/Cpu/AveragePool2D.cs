@@ -2,17 +2,18 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
 {
-    public override void AveragePool2DForward(in PoolShape s, Tensor x, Tensor y)
+    public override void AveragePool2DForward(in PoolShape s, Tensor x, in ChannelSlice y)
     {
         var shape = s;
         float* px = Pointer(x), py = Pointer(y);
+        long stride = y.Stride;
         new RowBlocks(new RowShape(s.N, s.OutH, s.OutW * s.C)).Run((_, sample, first, end) =>
         {
             for (int row = first; row < end; row++)
                 for (int column = 0; column < shape.OutW; column++)
                 {
                     var window = new PoolWindow(shape, row - (sample * shape.OutH), column);
-                    float* image = px + (sample * window.Image), target = py + ((((long)row * shape.OutW) + column) * shape.C);
+                    float* image = px + (sample * window.Image), target = py + ((((long)row * shape.OutW) + column) * stride);
                     for (int c = 0; c < shape.C; c += Simd.Width)
                     {
                         var sum = Lanes.Zero;

@@ -2,12 +2,13 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
 {
-    public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y)
+    public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
         float* bias = epilogue.Bias is null ? null : Pointer(epilogue.Bias);
         float* residual = epilogue.Residual is null ? null : Pointer(epilogue.Residual);
         var packed = PackedFilters.Of(filter).Forward(s, Pointer(filter));
-        GemmConv2D.Forward(s, Pointer(x), packed, new GemmEpilogue(bias, residual, s.K, epilogue.Activation), Pointer(y), s.K);
+        GemmConv2D.Forward(s, Pointer(x), packed, new GemmEpilogue(bias, residual, s.K, epilogue.Activation), Pointer(y),
+            y.Stride);
     }
 
     public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, GradientTarget dx)

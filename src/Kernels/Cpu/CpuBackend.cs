@@ -46,6 +46,9 @@ internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
     /// <summary>The address of a tensor's first value.</summary>
     internal static float* Pointer(Tensor tensor) => ((CpuBlock)tensor.Storage.Block).Pointer + tensor.Storage.Offset;
 
+    /// <summary>The address of a slice's first value.</summary>
+    internal static float* Pointer(in ChannelSlice slice) => Pointer(slice.Tensor) + slice.First;
+
     /// <summary>The address of a tensor's first value, null for no tensor.</summary>
     internal static float* PointerOrNull(Tensor? tensor) => tensor is null ? null : Pointer(tensor);
 

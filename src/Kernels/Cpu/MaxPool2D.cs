@@ -5,17 +5,18 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed unsafe partial class CpuBackend
 {
-    public override void MaxPool2DForward(in PoolShape s, Tensor x, Tensor y)
+    public override void MaxPool2DForward(in PoolShape s, Tensor x, in ChannelSlice y)
     {
         var shape = s;
         float* px = Pointer(x), py = Pointer(y);
+        long stride = y.Stride;
         new RowBlocks(new RowShape(s.N, s.OutH, s.OutW * s.C)).Run((block, sample, first, end) =>
         {
             for (int row = first; row < end; row++)
                 for (int column = 0; column < shape.OutW; column++)
                 {
                     var window = new PoolWindow(shape, row - (sample * shape.OutH), column);
-                    float* target = py + ((((long)row * shape.OutW) + column) * shape.C);
+                    float* target = py + ((((long)row * shape.OutW) + column) * stride);
                     for (int c = 0; c < shape.C; c += Simd.Width)
                         Simd.Store(Largest(shape, window, px + (sample * window.Image) + c, shape.C - c, out _), target + c, shape.C - c);
                 }

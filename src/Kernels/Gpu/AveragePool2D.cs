@@ -4,8 +4,9 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class GpuBackend
 {
-    public override void AveragePool2DForward(in PoolShape s, Tensor x, Tensor y)
-        => _launcher.ForEach(y.Count, new AveragePoolForwardKernel(View(x), AverageWindow.Of(s), s.C, View(y)));
+    public override void AveragePool2DForward(in PoolShape s, Tensor x, in ChannelSlice y)
+        => _launcher.ForEach((long)s.N * s.OutH * s.OutW * s.C,
+            new AveragePoolForwardKernel(View(x), AverageWindow.Of(s), s.C, new PooledSlice(y)));
 
     public override void AveragePool2DBackward(in PoolShape s, Tensor dy, GradientTarget dx)
     {
@@ -27,8 +28,8 @@ internal sealed partial class GpuBackend
             => wholeWindow != 0 ? wholeWindow : (rows.End(h) - rows.First(h)) * (columns.End(w) - columns.First(w));
     }
 
-    /// <summary>Thread = one value of y.</summary>
-    internal readonly struct AveragePoolForwardKernel(ArrayView<float> x, AverageWindow window, int c, ArrayView<float> y) : IElementKernel
+    /// <summary>Thread = one value of the slice.</summary>
+    internal readonly struct AveragePoolForwardKernel(ArrayView<float> x, AverageWindow window, int c, PooledSlice y) : IElementKernel
     {
         public void Run(int i)
         {
@@ -40,7 +41,7 @@ internal sealed partial class GpuBackend
                 for (int w = columns.First(at.W); w < columns.End(at.W); w++)
                     sum += x[((((at.N * rows.Inputs) + h) * columns.Inputs) + w) * c + at.C];
             }
-            y[i] = sum / window.Divisor(at.H, at.W);
+            y.Store((i - at.C) / c, at.C, sum / window.Divisor(at.H, at.W));
         }
     }
 

@@ -11,9 +11,9 @@ internal sealed partial class GpuBackend
     /// <summary>Pixels below which a further split of the filter's gradient costs more than it brings.</summary>
     private const int SmallestSplit = 512;
 
-    public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y)
+    public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
-        if (IsFourWide(s.C, x, filter) && IsFourWide(s.K, y, epilogue.Bias, epilogue.Residual))
+        if (IsFourWide(s.C, x, filter) && IsFourWide(s.K | y.First | y.Stride, y.Tensor, epilogue.Bias, epilogue.Residual))
             Conv2DForwardImplicitGemm<FourWide>(s, x, filter, epilogue, y);
         else
             Conv2DForwardImplicitGemm<OneWide>(s, x, filter, epilogue, y);
@@ -47,19 +47,21 @@ internal sealed partial class GpuBackend
     }
 
     /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
-    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, Tensor y)
+    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
         where TWidth : struct, IAccessWidth
         => Multiply<PatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
             Patches<TWidth>(s, x),
             new MatrixSource<TWidth> { Values = View(filter), Rows = s.K, Columns = s.Depth },
             new EpilogueResult<TWidth>
             {
-                Values = View(y),
+                Values = View(y.Tensor),
                 Lines = s.Pixels,
                 Columns = s.K,
-                Bias = View(epilogue.Bias ?? y),
+                Stride = y.Stride,
+                First = y.First,
+                Bias = View(epilogue.Bias ?? y.Tensor),
                 HasBias = epilogue.Bias is null ? 0 : 1,
-                Residual = View(epilogue.Residual ?? y),
+                Residual = View(epilogue.Residual ?? y.Tensor),
                 HasResidual = epilogue.Residual is null ? 0 : 1,
                 Activation = (int)epilogue.Activation,
             },
@@ -188,7 +190,8 @@ internal sealed partial class GpuBackend
             new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape },
             new ILGPU.Index3D(checked((int)shape.Groups), 1, 1), ImplicitGemm.Threads);
 
-    /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory.</summary>
+    /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory. Several lengths that
+    /// must all allow it are joined by "or".</summary>
     private static bool IsFourWide(int columns, params ReadOnlySpan<Tensor?> tensors)
     {
         bool isFourWide = (columns & 3) == 0;

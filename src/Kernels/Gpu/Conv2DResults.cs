@@ -58,7 +58,7 @@ internal struct PixelResult<TWidth> : IResult
     }
 }
 
-/// <summary>The output of a convolution: bias, residual and activation, in this order, then the store.</summary>
+/// <summary>The output of a convolution: bias, residual and activation, in this order, then the store into a slice of the channels.</summary>
 internal struct EpilogueResult<TWidth> : IResult
     where TWidth : struct, IAccessWidth
 {
@@ -66,10 +66,16 @@ internal struct EpilogueResult<TWidth> : IResult
     public int Lines;
     public int Columns;
 
+    /// <summary>Values from one line of the output to the next.</summary>
+    public int Stride;
+
+    /// <summary>Where in a line of the output the first column goes.</summary>
+    public int First;
+
     /// <summary>[Columns], read where <see cref="HasBias"/> is 1.</summary>
     public ArrayView<float> Bias;
 
-    /// <summary>As the output, read where <see cref="HasResidual"/> is 1.</summary>
+    /// <summary>[Lines, Columns], read where <see cref="HasResidual"/> is 1.</summary>
     public ArrayView<float> Residual;
 
     public int HasBias;
@@ -99,7 +105,7 @@ internal struct EpilogueResult<TWidth> : IResult
                 W = KernelMath.Silu(sums.W),
             };
         }
-        ResultRow<TWidth>.Put(Values, row, column, Columns, sums, 0);
+        ResultRow<TWidth>.Put(Values, (line * Stride) + First, column, Columns, sums, 0);
     }
 
     /// <summary>NaN stays NaN.</summary>

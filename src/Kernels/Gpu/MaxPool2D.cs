@@ -4,8 +4,9 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class GpuBackend
 {
-    public override void MaxPool2DForward(in PoolShape s, Tensor x, Tensor y)
-        => _launcher.ForEach(y.Count, new MaxPoolForwardKernel(new MaxWindow(View(x), PoolAxis.Rows(s), PoolAxis.Columns(s), s.C), View(y)));
+    public override void MaxPool2DForward(in PoolShape s, Tensor x, in ChannelSlice y)
+        => _launcher.ForEach((long)s.N * s.OutH * s.OutW * s.C,
+            new MaxPoolForwardKernel(new MaxWindow(View(x), PoolAxis.Rows(s), PoolAxis.Columns(s), s.C), new PooledSlice(y)));
 
     public override void MaxPool2DBackward(in PoolShape s, Tensor x, Tensor dy, GradientTarget dx)
     {
@@ -46,13 +47,23 @@ internal sealed partial class GpuBackend
         private int Index(int n, int h, int w, int channel) => ((((n * rows.Inputs) + h) * columns.Inputs) + w) * c + channel;
     }
 
-    /// <summary>Thread = one value of y.</summary>
-    internal readonly struct MaxPoolForwardKernel(MaxWindow window, ArrayView<float> y) : IElementKernel
+    /// <summary>Where a pooling window's value goes: a slice of the channels of a pixel.</summary>
+    internal readonly struct PooledSlice(in ChannelSlice slice)
+    {
+        private readonly ArrayView<float> _values = View(slice.Tensor);
+        private readonly int _stride = slice.Stride;
+        private readonly int _first = slice.First;
+
+        public void Store(int pixel, int channel, float value) => _values[(pixel * _stride) + _first + channel] = value;
+    }
+
+    /// <summary>Thread = one value of the slice.</summary>
+    internal readonly struct MaxPoolForwardKernel(MaxWindow window, PooledSlice y) : IElementKernel
     {
         public void Run(int i)
         {
             var at = new Pixel(i, window.Rows.Outputs, window.Columns.Outputs, window.C);
-            y[i] = window.X[window.Find(at.N, at.H, at.W, at.C)];
+            y.Store((i - at.C) / window.C, at.C, window.X[window.Find(at.N, at.H, at.W, at.C)]);
         }
     }
 

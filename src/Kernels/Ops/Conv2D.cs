@@ -17,22 +17,67 @@ public sealed partial class Tape
     public Tensor Conv2D(Tensor x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null, int? padWidth = null,
         Tensor? residual = null, Activation activation = Activation.None)
     {
-        ArgumentNullException.ThrowIfNull(x);
-        ArgumentNullException.ThrowIfNull(filter);
-        Check.Rank(x, 4, "[N, H, W, C]");
-        Check.Rank(filter, 4, "[K, R, S, C]");
-        Check.That(filter.Shape[3] == x.Shape[3], nameof(filter), filter.Shape, $"[K, R, S, {x.Shape[3]}] for an input {x.Shape}");
-        Check.That(stride >= 1, nameof(stride), stride, "at least 1");
-        int k = filter.Shape[0], r = filter.Shape[1], s = filter.Shape[2];
-        var shape = new Conv2DShape(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], k, r, s, stride, padHeight ?? r / 2, padWidth ?? s / 2);
-        Check.That(shape.H + (2 * shape.PadH) >= r && shape.W + (2 * shape.PadW) >= s, nameof(filter), filter.Shape,
-            $"no larger than the padded image {shape.H + (2 * shape.PadH)}x{shape.W + (2 * shape.PadW)}");
-        if (bias is not null)
-            Check.Shape(bias, [k], "[K]");
-        Shape outputShape = [shape.N, shape.OutH, shape.OutW, k];
+        var shape = CheckConv2D(nameof(Conv2D), x, filter, bias, stride, padHeight, padWidth);
+        Shape outputShape = [shape.N, shape.OutH, shape.OutW, shape.K];
         if (residual is not null)
             Check.Shape(residual, outputShape, "[N, OutH, OutW, K]");
         return Conv2D(shape, outputShape, x, filter, bias, residual, activation);
+    }
+
+    /// <summary>Convolves images into some channels of a given tensor: a branch of a network without a concatenation after it.</summary>
+    /// <param name="y">K channels of a tensor [N, OutH, OutW, ..]; the others are left alone.</param>
+    /// <param name="x">[N, H, W, C].</param>
+    /// <param name="filter">[K, R, S, C].</param>
+    /// <param name="bias">[K], or null.</param>
+    /// <param name="stride">Step of the window in pixels, both directions.</param>
+    /// <param name="padHeight">Zero rows above and below; by default what keeps the size at stride 1 and an odd filter.</param>
+    /// <param name="padWidth">Zero columns left and right; by default as <paramref name="padHeight"/>.</param>
+    /// <param name="activation">Applied last, within the convolution.</param>
+    /// <exception cref="ShapeException">As of <see cref="Conv2D(Tensor, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/>, or y does not
+    /// fit.</exception>
+    /// <exception cref="InvalidOperationException">The tape records.</exception>
+    /// <remarks>No gradient: for inference.</remarks>
+    public void Conv2DInto(ChannelSlice y, Tensor x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null,
+        int? padWidth = null, Activation activation = Activation.None)
+    {
+        var shape = CheckConv2D(nameof(Conv2DInto), x, filter, bias, stride, padHeight, padWidth);
+        CheckSlice(nameof(Conv2DInto), y, [shape.N, shape.OutH, shape.OutW, shape.K], x);
+        Backend.Conv2DForward(shape, x, filter, new Epilogue(bias, null, activation), y);
+    }
+
+    private static Conv2DShape CheckConv2D(string op, Tensor x, Tensor filter, Tensor? bias, int stride, int? padHeight, int? padWidth)
+    {
+        ArgumentNullException.ThrowIfNull(x);
+        ArgumentNullException.ThrowIfNull(filter);
+        Check.Rank(x, 4, "[N, H, W, C]", op);
+        Check.Rank(filter, 4, "[K, R, S, C]", op);
+        Check.That(filter.Shape[3] == x.Shape[3], nameof(filter), filter.Shape, $"[K, R, S, {x.Shape[3]}] for an input {x.Shape}", op);
+        Check.That(stride >= 1, nameof(stride), stride, "at least 1", op);
+        int k = filter.Shape[0], r = filter.Shape[1], s = filter.Shape[2];
+        var shape = new Conv2DShape(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], k, r, s, stride, padHeight ?? r / 2, padWidth ?? s / 2);
+        Check.That(shape.H + (2 * shape.PadH) >= r && shape.W + (2 * shape.PadW) >= s, nameof(filter), filter.Shape,
+            $"no larger than the padded image {shape.H + (2 * shape.PadH)}x{shape.W + (2 * shape.PadW)}", op);
+        if (bias is not null)
+            Check.Shape(bias, [k], "[K]", op);
+        return shape;
+    }
+
+    /// <summary>Refuses a slice that an op without gradient cannot write to.</summary>
+    /// <param name="op">For messages.</param>
+    /// <param name="y">The slice.</param>
+    /// <param name="wanted">The op's result.</param>
+    /// <param name="x">The op's input, which the slice must not share memory with.</param>
+    private void CheckSlice(string op, in ChannelSlice y, Shape wanted, Tensor x)
+    {
+        if (Recording)
+            throw new InvalidOperationException($"{op}: has no gradient; use a tape that does not record, NewTape(recording: false).");
+        ArgumentNullException.ThrowIfNull(y.Tensor, nameof(y));
+        var shape = y.Tensor.Shape;
+        Check.That(shape.Rank == wanted.Rank && shape.Extents[..^1].SequenceEqual(wanted.Extents[..^1]), nameof(y), shape,
+            $"{wanted} but for the channels", op);
+        Check.That(y.First >= 0 && y.Count == wanted[^1] && y.First <= shape[^1] - y.Count, nameof(y),
+            $"channels {y.First} to {y.First + (long)y.Count - 1} of {shape}", $"{wanted[^1]} of its channels", op);
+        Check.That(y.Tensor.Identity != x.Identity, nameof(y), shape, "another tensor than x", op);
     }
 
     private Tensor Conv2D(Conv2DShape shape, Shape outputShape, Tensor x, Tensor filter, Tensor? bias, Tensor? residual,

@@ -18,6 +18,22 @@ public sealed partial class Tape
         return Record(y, [x], [x], (gradients, dy) => Backend.MaxPool2DBackward(shape, x, dy, gradients.To(x)));
     }
 
+    /// <summary>The largest value of each window, written into some channels of a given tensor.</summary>
+    /// <param name="y">C channels of a tensor [N, OutH, OutW, ..]; the others are left alone.</param>
+    /// <param name="x">[N, H, W, C].</param>
+    /// <param name="window">Height and width of the window in pixels.</param>
+    /// <param name="stride">Step of the window in pixels.</param>
+    /// <param name="pad">Rows and columns added on each side; they never win.</param>
+    /// <exception cref="ShapeException">As of <see cref="MaxPool2D"/>, or y does not fit.</exception>
+    /// <exception cref="InvalidOperationException">The tape records.</exception>
+    /// <remarks>No gradient: for inference.</remarks>
+    public void MaxPool2DInto(ChannelSlice y, Tensor x, int window, int stride, int pad = 0)
+    {
+        var shape = CheckPool(nameof(MaxPool2DInto), x, window, stride, pad, countPadding: false);
+        CheckSlice(nameof(MaxPool2DInto), y, [shape.N, shape.OutH, shape.OutW, shape.C], x);
+        Backend.MaxPool2DForward(shape, x, y);
+    }
+
     private static PoolShape CheckPool(string op, Tensor x, int window, int stride, int pad, bool countPadding)
     {
         ArgumentNullException.ThrowIfNull(x);
