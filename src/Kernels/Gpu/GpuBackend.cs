@@ -15,8 +15,10 @@ internal sealed partial class GpuBackend : Backend
     private readonly Launcher _launcher;
 
     /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
+    /// <param name="device">A GPU or the emulator.</param>
+    /// <param name="listing">Told every kernel instead of running it, or null.</param>
     /// <exception cref="DeviceException">The driver refuses it.</exception>
-    public GpuBackend(Device device)
+    public GpuBackend(Device device, Action<KernelUse>? listing = null)
         : base(device)
     {
         _context = NewContext(device.Info.Kind);
@@ -24,7 +26,7 @@ internal sealed partial class GpuBackend : Backend
         {
             _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
             _stream = _accelerator.CreateStream();
-            _launcher = new Launcher(_accelerator, _stream);
+            _launcher = new Launcher(_accelerator, _stream, listing);
         }
         catch (Exception exception)
         {

@@ -1,3 +1,4 @@
+using System.Reflection;
 using ILGPU;
 using ILGPU.Runtime;
 
@@ -18,7 +19,10 @@ internal interface IElementKernel
 /// and nothing is looked up by reflection at a launch. Which kernel serves an op is decided in the op's backend method alone, so that a
 /// strategy for one kind of device (tensor cores) is one more branch there.
 /// </remarks>
-internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream)
+/// <param name="accelerator">Compiles and runs.</param>
+/// <param name="stream">Everything is enqueued on it, in order.</param>
+/// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels so.</param>
+internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream, Action<KernelUse>? listing = null)
 {
     /// <summary>Threads of a group where the kernel has no reason for another number.</summary>
     public const int GroupSize = 256;
@@ -32,6 +36,8 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
         if (count == 0)
             return;
         Action<TKernel, int> method = Elements;
+        if (IsListed(method, GroupSize))
+            return;
         if (!_loaded.TryGetValue(method, out var loaded))
             _loaded[method] = loaded = accelerator.LoadKernel(method, new KernelSpecialization(GroupSize, null));
         ((Action<AcceleratorStream, KernelConfig, TKernel, int>)loaded)(stream, new KernelConfig(GroupsFor(count), GroupSize), kernel,
@@ -48,6 +54,8 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
         SharedMemoryConfig shared = default)
         where TArguments : struct
     {
+        if (IsListed(kernel, threads))
+            return;
         if (!_loaded.TryGetValue(kernel, out var loaded))
             _loaded[kernel] = loaded = accelerator.LoadKernel(kernel, new KernelSpecialization(threads, null));
         var config = new KernelConfig(groups, new Index3D(threads, 1, 1), shared);
@@ -59,6 +67,12 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
     /// <param name="perGroup">Items of one group.</param>
     public static int GroupsFor(long count, int perGroup = GroupSize) => checked((int)((count + perGroup - 1) / perGroup));
 
+    private bool IsListed(Delegate kernel, int threads)
+    {
+        listing?.Invoke(new KernelUse(kernel.Method, threads));
+        return listing is not null;
+    }
+
     internal static void Elements<TKernel>(TKernel kernel, int count)
         where TKernel : struct, IElementKernel
     {
@@ -67,6 +81,11 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
             kernel.Run(i);
     }
 }
+
+/// <summary>A kernel as it is launched.</summary>
+/// <param name="Method">With all type arguments.</param>
+/// <param name="Threads">Threads of a group, which it is compiled for.</param>
+internal sealed record KernelUse(MethodInfo Method, int Threads);
 
 /// <summary>A kernel's side of a <see cref="GradientTarget"/>: stores, or adds to what is there.</summary>
 internal readonly struct Target(ArrayView<float> values, bool accumulate)

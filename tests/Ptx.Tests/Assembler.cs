@@ -1,0 +1,127 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+using Diffusion.Gpu.Kernels;
+using ILGPU;
+using ILGPU.Algorithms;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
+
+namespace Diffusion.Gpu.Ptx.Tests;
+
+/// <summary>What NVIDIA's assembler says of a kernel.</summary>
+/// <param name="Name">The kernel's.</param>
+/// <param name="Threads">Threads of a group.</param>
+/// <param name="Registers">Of one thread.</param>
+/// <param name="SharedBytes">Static shared memory of a group.</param>
+/// <param name="StackBytes">Stack frame of a thread: more than 0 means that registers live in memory.</param>
+/// <param name="SpillBytes">Stores and loads of registers that did not fit.</param>
+/// <param name="Fault">What kept it from being assembled, or null.</param>
+internal sealed record AssembledKernel(string Name, int Threads, int Registers, int SharedBytes, int StackBytes, int SpillBytes,
+    string? Fault);
+
+/// <summary>Compiles kernels to PTX without a device and assembles them with NVIDIA's own tools.</summary>
+internal static partial class Assembler
+{
+    /// <summary>The newest PTX version that ptxas 11.8 knows.</summary>
+    private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_78;
+
+    /// <summary>The folder of ptxas and nvdisasm: CUDA_BIN, the search path, CUDA's own place, or where .ci/run unpacks them. Null where none is.</summary>
+    public static string? Folder { get; } = Candidates().FirstOrDefault(folder =>
+        File.Exists(Path.Combine(folder, "ptxas")) && File.Exists(Path.Combine(folder, "nvdisasm")));
+
+    /// <summary>Compiles kernels for an architecture, with one context: names inside the code depend on what was compiled before.</summary>
+    /// <param name="kernels">By name.</param>
+    /// <param name="architecture">75, 80, 86, 89 or 90.</param>
+    /// <returns>PTX by name, or the compiler's fault.</returns>
+    public static IReadOnlyDictionary<string, (string? Ptx, string? Fault)> Compile(IReadOnlyDictionary<string, KernelUse> kernels,
+        int architecture)
+    {
+        var compiled = new Dictionary<string, (string?, string?)>();
+        Context? context = null;
+        foreach (var (name, use) in kernels)
+        {
+            context ??= Context.Create(builder => builder.Optimize(OptimizationLevel.O2).EnableAlgorithms());
+            try
+            {
+                // ILGPU writes no target above sm_80; drivers and the assembler take that for every later chip.
+                using var backend = new PTXBackend(context, architecture < 80 ? CudaArchitecture.SM_75 : CudaArchitecture.SM_80,
+                    InstructionSet, nvvmAPI: null!);
+                var kernel = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(use.Method),
+                    new KernelSpecialization(use.Threads, null));
+                compiled[name] = (kernel.PTXAssembly, null);
+            }
+            catch (Exception exception)
+            {
+                // Whatever ILGPU throws is this kernel's fault to report; it leaves the context unusable.
+                compiled[name] = (null, exception.GetBaseException().Message);
+                context.Dispose();
+                context = null;
+            }
+        }
+        context?.Dispose();
+        return compiled;
+    }
+
+    /// <summary>Assembles PTX for an architecture.</summary>
+    public static AssembledKernel Assemble(string name, int threads, string ptx, int architecture)
+    {
+        string folder = Directory.CreateTempSubdirectory("ptx").FullName;
+        try
+        {
+            string source = Path.Combine(folder, "kernel.ptx"), binary = Path.Combine(folder, "kernel.cubin");
+            File.WriteAllText(source, ptx);
+            var (code, report) = Run("ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
+            if (code != 0)
+                return new AssembledKernel(name, threads, 0, 0, 0, 0, report.Trim());
+            return new AssembledKernel(name, threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
+                Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)), null);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static (int Code, string Output) Run(string tool, string arguments)
+    {
+        var start = new ProcessStartInfo(Path.Combine(Folder!, tool), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        var errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output + errors.Result);
+    }
+
+    private static int Number(Match match) => match.Success ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
+
+    private static IEnumerable<string> Candidates()
+    {
+        if (Environment.GetEnvironmentVariable("CUDA_BIN") is { Length: > 0 } named)
+            yield return named;
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
+            yield return folder;
+        yield return "/usr/local/cuda/bin";
+        string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        yield return Path.Combine(cache, "diffusion-gpu", "cuda", "usr", "bin");
+    }
+
+    [GeneratedRegex(@"Used (\d+) registers")]
+    private static partial Regex Registers();
+
+    [GeneratedRegex(@"(\d+) bytes smem")]
+    private static partial Regex Shared();
+
+    [GeneratedRegex(@"(\d+) bytes stack frame")]
+    private static partial Regex Stack();
+
+    [GeneratedRegex(@"(\d+) bytes spill stores")]
+    private static partial Regex SpillStores();
+
+    [GeneratedRegex(@"(\d+) bytes spill loads")]
+    private static partial Regex SpillLoads();
+}

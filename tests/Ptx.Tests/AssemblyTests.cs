@@ -1,0 +1,62 @@
+using System.Collections.Concurrent;
+using Diffusion.Gpu.Kernels;
+
+namespace Diffusion.Gpu.Ptx.Tests;
+
+/// <summary>Every kernel goes through NVIDIA's assembler, for every architecture from Turing to Hopper, without a GPU.</summary>
+[TestFixture(75)]
+[TestFixture(80)]
+[TestFixture(86)]
+[TestFixture(89)]
+[TestFixture(90)]
+public sealed class AssemblyTests(int architecture)
+{
+    private const int RegistersOfGroup = 65536;
+    private const int StaticSharedBytes = 48 * 1024;
+
+    private IReadOnlyList<AssembledKernel> _kernels = [];
+
+    [OneTimeSetUp]
+    public void Assemble()
+    {
+        if (Assembler.Folder is null)
+            Assert.Ignore("ptxas and nvdisasm were not found; set CUDA_BIN to their folder (.ci/run unpacks Debian's)");
+        _kernels = Assembly.Of(architecture);
+    }
+
+    [Test]
+    public void Kernels_assemble() => AssertNone(kernel => kernel.Fault is not null, kernel => kernel.Fault!);
+
+    [Test]
+    public void Values_live_in_registers()
+        => AssertNone(kernel => kernel.StackBytes + kernel.SpillBytes > 0, kernel => $"{kernel.StackBytes} bytes of stack, {kernel.SpillBytes} spilled");
+
+    [Test]
+    public void A_group_fits_a_multiprocessor()
+    {
+        AssertNone(kernel => RegistersTaken(kernel) > RegistersOfGroup, kernel => $"{kernel.Registers} registers x {kernel.Threads} threads");
+        AssertNone(kernel => kernel.SharedBytes > StaticSharedBytes, kernel => $"{kernel.SharedBytes} bytes shared");
+    }
+
+    /// <summary>Registers of a group: a warp takes them by 256.</summary>
+    private static int RegistersTaken(AssembledKernel kernel) => (kernel.Threads + 31) / 32 * ((kernel.Registers * 32) + 255) / 256 * 256;
+
+    private void AssertNone(Func<AssembledKernel, bool> isFaulty, Func<AssembledKernel, string> describe)
+        => Assert.That(_kernels.Where(isFaulty).Select(kernel => $"{kernel.Name}: {describe(kernel)}"), Is.Empty);
+}
+
+/// <summary>All kernels of an architecture, assembled once a run.</summary>
+internal static class Assembly
+{
+    private static readonly ConcurrentDictionary<int, IReadOnlyList<AssembledKernel>> Done = new();
+
+    public static IReadOnlyList<AssembledKernel> Of(int architecture) => Done.GetOrAdd(architecture, _ =>
+    {
+        var compiled = PtxOf.GetOrAdd(Math.Min(architecture, 80), target => Assembler.Compile(KernelListing.All, target));
+        return [.. compiled.AsParallel().AsOrdered().Select(entry => entry.Value.Ptx is { } ptx
+            ? Assembler.Assemble(entry.Key, KernelListing.All[entry.Key].Threads, ptx, architecture)
+            : new AssembledKernel(entry.Key, 0, 0, 0, 0, 0, entry.Value.Fault))];
+    });
+
+    private static readonly ConcurrentDictionary<int, IReadOnlyDictionary<string, (string? Ptx, string? Fault)>> PtxOf = new();
+}

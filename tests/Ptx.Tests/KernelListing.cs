@@ -1,0 +1,80 @@
+using Diffusion.Gpu.Kernels;
+using Diffusion.Gpu.Kernels.OpCases;
+using Diffusion.Gpu.Samplers;
+using Diffusion.Gpu.Training;
+
+namespace Diffusion.Gpu.Ptx.Tests;
+
+/// <summary>Every kernel that the op cases and whole models launch, with all type arguments; nothing is computed.</summary>
+/// <remarks>The backend asks its launcher for kernels as on a GPU, but the launcher only notes them. So the list has what the choices
+/// of the backend really lead to, for shapes far too large to emulate.</remarks>
+internal static class KernelListing
+{
+    /// <summary>By name, in order.</summary>
+    public static IReadOnlyDictionary<string, KernelUse> All { get; } = List();
+
+    private static SortedDictionary<string, KernelUse> List()
+    {
+        var found = new SortedDictionary<string, KernelUse>(StringComparer.Ordinal);
+        using var device = new Device(GpuBackend.DescribeEmulator(), Precision.Float32,
+            device => new GpuBackend(device, use => found.TryAdd(NameOf(use.Method), use)));
+        foreach (var opCase in Catalogue.All)
+            Call(device, opCase);
+        TrainAndSample(device);
+        return found;
+    }
+
+    /// <summary>Type and method, with type arguments in angle brackets.</summary>
+    public static string NameOf(System.Reflection.MethodInfo method)
+    {
+        // An element kernel is its struct.
+        return method.DeclaringType == typeof(Launcher) ? Short(method.GetGenericArguments()[0])
+            : $"{Short(method.DeclaringType!)}.{method.Name}{Arguments(method.GetGenericArguments())}";
+    }
+
+    private static string Short(Type type) => type.Name.Split('`')[0] + Arguments(type.GetGenericArguments());
+
+    private static string Arguments(Type[] types) => types.Length == 0 ? "" : $"<{string.Join(", ", types.Select(Short))}>";
+
+    private static void Call(Device device, OpCase opCase)
+    {
+        foreach (bool recording in new[] { false, true })
+        {
+            using var tape = device.NewTape(recording);
+            var inputs = opCase.Inputs.Select((input, i) => tape.Constant(input.Shape, opCase.Values[i])).ToArray();
+            for (int i = 0; recording && i < inputs.Length; i++)
+            {
+                if (opCase.Inputs[i].HasGradient)
+                    tape.Watch(inputs[i]);
+            }
+            var result = opCase.Call(tape, inputs);
+            if (recording && opCase.HasGradient)
+                tape.Backward(result, tape.Constant(result.Shape, new float[result.Shape.Count]));
+        }
+    }
+
+    /// <summary>A training step and a sample of networks that together use everything the modules offer.</summary>
+    private static void TrainAndSample(Device device)
+    {
+        UnetOptions[] networks =
+        [
+            new(),
+            new() { Dim = 32, DimMults = [1, 2], Channels = 1, SelfCondition = true, Dropout = 0.1f },
+        ];
+        foreach (var network in networks)
+        {
+            var diffusion = new GaussianDiffusion(new DiffusionOptions { ImageSize = 32, OffsetNoiseStrength = 0.1f });
+            using var state = new TrainingState(device, network, new TrainerOptions());
+            using (var tape = device.NewTape())
+            {
+                var images = tape.Constant([4, 32, 32, network.Channels], new float[4 * 32 * 32 * network.Channels]);
+                tape.Backward(diffusion.Loss(tape, state.Online, images, seed: 0, microStep: 0));
+            }
+            state.Adam.MeasureGradient();
+            state.Adam.Step(maxNorm: 1);
+            state.Ema.Update();
+            foreach (var sampler in new Sampler[] { new Ddim(diffusion, 2), new DpmSolverPlusPlus(diffusion, 3) })
+                sampler.Sample(state.Average, count: 2, seed: 0).Dispose();
+        }
+    }
+}
