@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -12,8 +13,12 @@ public static class OptionsJson
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // dpm++2m stays readable
         WriteIndented = true,
     };
+
+    /// <summary>The same on one line.</summary>
+    internal static JsonSerializerOptions Compact { get; } = new(Settings) { WriteIndented = false };
 
     /// <summary>Writes options.</summary>
     public static string Write<T>(T options) => JsonSerializer.Serialize(options, Settings);

@@ -13,8 +13,6 @@ internal static class SampleCommand
     /// <summary>Name of the picture that shows all samples.</summary>
     public const string GridFile = "grid.png";
 
-    private static readonly string[] SamplerNames = ["ddim", "ddpm", "dpm++2m"];
-
     public static Command Create(ToolContext tool)
     {
         var defaults = new SampleRequest("", 16, "");
@@ -24,9 +22,9 @@ internal static class SampleCommand
         folder.Required = true;
         var count = Defaulted("--count", "N", "Number of images.", defaults.Count);
         var batch = Defaulted("--batch", "N", "Images drawn together; the images do not depend on it.", defaults.Batch);
-        var sampler = Defaulted("--sampler", string.Join('|', SamplerNames),
+        var sampler = Defaulted("--sampler", string.Join('|', Sampler.Names),
             "How noise is turned into images; ddpm takes every step of the process.", defaults.Sampler);
-        sampler.AcceptOnlyFromAmong(SamplerNames);
+        sampler.AcceptOnlyFromAmong([.. Sampler.Names]);
         var steps = Defaulted("--steps", "N", "Network calls per image.", defaults.Steps);
         var eta = Defaulted("--eta", "X", "Noise of ddim: 0 none, 1 as much as ddpm.", defaults.Eta);
         var seed = Defaulted("--seed", "N", "Image i is a function of the seed and i.", defaults.Seed);
@@ -77,7 +75,7 @@ internal static class SampleCommand
         string[] files = PrepareFolder(request);
         using var device = Device.Open(request.Device, request.Precision);
         using var model = Checkpoint.OpenModel(request.Checkpoint, device, request.Averaged);
-        var sampler = SamplerOf(request, model.Diffusion);
+        var sampler = Sampler.Named(request.Sampler, model.Diffusion, request.Steps, request.Eta);
         var size = model.Diffusion.Options.ImageSize;
         int channels = model.Unet.Options.Channels, length = size.Height * size.Width * channels;
         var images = new float[(long)request.Count * length];
@@ -144,13 +142,6 @@ internal static class SampleCommand
         File.Delete(probe);
         return files;
     }
-
-    private static Sampler SamplerOf(SampleRequest request, GaussianDiffusion diffusion) => request.Sampler switch
-    {
-        "ddpm" => new Ddpm(diffusion),
-        "dpm++2m" => new DpmSolverPlusPlus(diffusion, request.Steps),
-        _ => new Ddim(diffusion, request.Steps, request.Eta),
-    };
 
     private static string Summary(SampleRequest request, TrainedModel model, Sampler sampler, string[] files, string grid) => new JsonObject
     {

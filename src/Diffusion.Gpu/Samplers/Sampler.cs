@@ -22,6 +22,23 @@ public abstract class Sampler
 
     internal IReadOnlyList<SamplerStep> Plan => _plan;
 
+    /// <summary>The names that <see cref="Named"/> knows.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["ddim", "ddpm", "dpm++2m"];
+
+    /// <summary>A sampler by its name.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="diffusion">The process.</param>
+    /// <param name="steps">Runs of the network; ddpm takes every step of the process.</param>
+    /// <param name="eta">Noise of ddim.</param>
+    /// <exception cref="OptionsException">There is no such sampler, or steps or eta cannot be used.</exception>
+    public static Sampler Named(string name, GaussianDiffusion diffusion, int steps, float eta = 0) => name switch
+    {
+        "ddim" => new Ddim(diffusion, steps, eta),
+        "ddpm" => new Ddpm(diffusion),
+        "dpm++2m" => new DpmSolverPlusPlus(diffusion, steps),
+        _ => throw new OptionsException("sampler", name, $"one of {string.Join(", ", Names)}"),
+    };
+
     /// <summary>The process's own sampler: DDIM where it asks for fewer steps than it has, else DDPM.</summary>
     public static Sampler For(GaussianDiffusion diffusion)
     {

@@ -38,6 +38,12 @@ public sealed record Checkpoint
     /// <summary>The data set's <see cref="ImageDataset.Fingerprint"/>.</summary>
     public required string Dataset { get; init; }
 
+    /// <summary>The score of this checkpoint's own averaged weights; null where there is none yet.</summary>
+    public EvaluationRecord? Score { get; init; }
+
+    /// <summary>The best score of the run so far.</summary>
+    public EvaluationRecord? Best { get; init; }
+
     /// <summary>Reads a checkpoint's options and counters.</summary>
     /// <exception cref="WeightsException">The file is missing, cut short, or no checkpoint.</exception>
     public static Checkpoint Read(string path)
@@ -55,7 +61,10 @@ public sealed record Checkpoint
             return null;
         Checkpoint? latest = null;
         WeightsException? fault = null;
-        foreach (string path in Directory.EnumerateFiles(runFolder, "model-*.safetensors").Order(StringComparer.Ordinal))
+        // The best one first, so that of two equals the run's own is taken.
+        var paths = Directory.EnumerateFiles(runFolder, "model-*.safetensors").Order(StringComparer.Ordinal)
+            .OrderByDescending(path => System.IO.Path.GetFileName(path).StartsWith("model-best", StringComparison.Ordinal));
+        foreach (string path in paths)
         {
             try
             {
@@ -109,6 +118,10 @@ public sealed record Checkpoint
             ["elapsed_s"] = Text(Elapsed.TotalSeconds),
             ["dataset"] = Dataset,
         };
+        if (Score is not null)
+            metadata["score"] = JsonSerializer.Serialize(Score, OptionsJson.Compact);
+        if (Best is not null)
+            metadata["best_score"] = JsonSerializer.Serialize(Best, OptionsJson.Compact);
         SafetensorsWriter.Write(Path, metadata,
         [
             .. UnetWeights.Save(state.Online, OnlinePrefix),
@@ -169,13 +182,19 @@ public sealed record Checkpoint
                 EmaUpdates = Count("ema_updates"),
                 Elapsed = TimeSpan.FromSeconds(double.Parse(metadata["elapsed_s"], CultureInfo.InvariantCulture)),
                 Dataset = metadata["dataset"],
+                Score = ScoreOf("score"),
+                Best = ScoreOf("best_score"),
             };
         }
-        catch (Exception error) when (error is KeyNotFoundException or FormatException or OverflowException or OptionsException)
+        catch (Exception error) when (error is KeyNotFoundException or FormatException or OverflowException or OptionsException
+            or JsonException)
         {
             throw new WeightsException(path, null, $"its metadata cannot be read ({error.Message.TrimEnd('.')})",
                 "the file is damaged: use another checkpoint", error);
         }
+
+        EvaluationRecord? ScoreOf(string key)
+            => metadata.TryGetValue(key, out string? text) ? JsonSerializer.Deserialize<EvaluationRecord>(text, OptionsJson.Compact) : null;
 
         long Count(string key) => long.Parse(metadata[key], NumberStyles.None, CultureInfo.InvariantCulture);
     }

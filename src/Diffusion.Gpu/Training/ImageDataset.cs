@@ -44,6 +44,18 @@ public sealed class ImageDataset : IDisposable
     /// <summary>Hash of the file names: two data sets with the same one are seen in the same order.</summary>
     public string Fingerprint { get; }
 
+    /// <summary>Hash of the names and of what tells each file's content: statistics hold for a data set with the same one.</summary>
+    public string ContentFingerprint
+    {
+        get
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            for (int i = 0; i < Count; i++)
+                hash.AppendData(Encoding.UTF8.GetBytes($"{_folder.Name(i)} {_folder.Stamp(i)}\n"));
+            return Convert.ToHexStringLower(hash.GetHashAndReset());
+        }
+    }
+
     /// <summary>What is wrong with each file that had to be skipped; complete from the start where the images lie in memory.</summary>
     public IReadOnlyList<string> Skipped
     {
@@ -103,10 +115,15 @@ public sealed class ImageDataset : IDisposable
             index = (index + 1) % Count;
     }
 
-    /// <summary>Closes the archive, if it is one, and lets the images go.</summary>
-    public void Dispose() => _folder.Dispose();
+    /// <summary>Name of an image below the folder.</summary>
+    internal string Name(int index) => _folder.Name(index);
 
-    private bool TryRead(int index, Span<byte> destination)
+    /// <summary>Copies an image.</summary>
+    /// <param name="index">From 0 to <see cref="Count"/> - 1.</param>
+    /// <param name="destination">[height, width, channels].</param>
+    /// <returns>False where the file is unusable.</returns>
+    /// <exception cref="ImageFormatException">More than 5 % of the files have turned out unusable.</exception>
+    internal bool TryRead(int index, Span<byte> destination)
     {
         if (_cache is null)
             return TryDecode(index, destination);
@@ -115,6 +132,9 @@ public sealed class ImageDataset : IDisposable
         pixels.CopyTo(destination);
         return true;
     }
+
+    /// <summary>Closes the archive, if it is one, and lets the images go.</summary>
+    public void Dispose() => _folder.Dispose();
 
     private bool TryDecode(int index, Span<byte> destination)
     {

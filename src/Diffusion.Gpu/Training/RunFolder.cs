@@ -15,6 +15,21 @@ internal sealed class RunFolder(string path)
 
     public string OptionsFile => File("options.json");
 
+    /// <summary>One row per score.</summary>
+    public string Evaluations => File("evaluation.csv");
+
+    /// <summary>The checkpoint with the best score.</summary>
+    public string BestCheckpoint => File("model-best.safetensors");
+
+    /// <summary>Statistics of the real images.</summary>
+    public string Reference => File("fid-reference.npz");
+
+    /// <summary>Features of the samples of a score that is being made.</summary>
+    public string SampleFeatures => File("samples.features");
+
+    /// <summary>Features of the real images while they are being seen.</summary>
+    public string ReferenceFeatures => File("reference.features");
+
     /// <summary>Whether the options of a run lie here.</summary>
     public bool HasOptions => System.IO.File.Exists(OptionsFile);
 
@@ -26,6 +41,9 @@ internal sealed class RunFolder(string path)
 
     /// <summary>The checkpoint of a milestone; null for that of a run which stopped or ended between two.</summary>
     public string CheckpointFile(long? milestone) => File($"model-{Name(milestone)}.safetensors");
+
+    /// <summary>Where the checkpoint of a best score goes whose successor was scored otherwise.</summary>
+    public string FormerBestCheckpoint(long step) => File($"model-best-of-step-{Name(step)}.safetensors");
 
     /// <summary>The sample grid of a milestone; null for that of a run which ended between two.</summary>
     public string SampleFile(long? milestone) => File($"sample-{Name(milestone)}.png");

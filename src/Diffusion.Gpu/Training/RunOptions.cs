@@ -7,9 +7,12 @@ namespace Diffusion.Gpu.Training;
 /// <summary>All options of a run; as JSON one flat object whose names are those of the command line: train-batch-size.</summary>
 public sealed record RunOptions
 {
-    /// <summary>What a resumed run may change: how long it goes on and what it shows, but no number that training computes.</summary>
+    /// <summary>What a resumed run may change: how long it goes on, what it shows and scores, nothing that training computes.</summary>
     private static readonly string[] Changeable =
-        ["train-num-steps", "save-and-sample-every", "num-samples", "sampling-timesteps", "ddim-sampling-eta"];
+    [
+        "train-num-steps", "save-and-sample-every", "num-samples", "sampling-timesteps", "ddim-sampling-eta",
+        .. Section(new EvaluationPolicy()).Select(item => Kebab(item.Key)),
+    ];
 
     /// <summary>The network.</summary>
     public UnetOptions Unet { get; init; } = new();
@@ -19,6 +22,9 @@ public sealed record RunOptions
 
     /// <summary>The training.</summary>
     public TrainerOptions Trainer { get; init; } = new();
+
+    /// <summary>When samples are scored.</summary>
+    public EvaluationPolicy Evaluation { get; init; } = new();
 
     /// <summary>Size, channels and fit that training images are brought to.</summary>
     public ImageTransform ImageTransform => new(Diffusion.ImageSize.Width, Diffusion.ImageSize.Height, Unet.Channels, Trainer.Squash);
@@ -48,7 +54,7 @@ public sealed record RunOptions
     {
         ArgumentNullException.ThrowIfNull(given);
         defaults ??= new RunOptions();
-        JsonObject[] sections = [Section(defaults.Unet), Section(defaults.Diffusion), Section(defaults.Trainer)];
+        JsonObject[] sections = defaults.Sections;
         var unknown = new List<string>();
         foreach (var (name, value) in given)
         {
@@ -68,13 +74,14 @@ public sealed record RunOptions
             Unet = Read(sections[0], defaults.Unet),
             Diffusion = Read(sections[1], defaults.Diffusion),
             Trainer = Read(sections[2], defaults.Trainer),
+            Evaluation = Read(sections[3], defaults.Evaluation),
         };
         options.Validate();
         return options;
     }
 
     /// <summary>All options by their names on the command line.</summary>
-    public JsonObject ToJson() => new(new[] { Section(Unet), Section(Diffusion), Section(Trainer) }
+    public JsonObject ToJson() => new(Sections
         .SelectMany(section => section)
         .Select(item => KeyValuePair.Create(Kebab(item.Key), item.Value?.DeepClone())));
 
@@ -88,7 +95,9 @@ public sealed record RunOptions
         Unet.Validate();
         Diffusion.Validate();
         Trainer.Validate();
+        Evaluation.Validate();
         Diffusion.CheckFits(Unet);
+        Evaluation.PlanFor(this);
         OptionsException.ThrowUnless(Unet.Channels is 1 or 3 or 4, "channels", Unet.Channels,
             "1 (grey), 3 (RGB) or 4 (RGBA) to train on images");
         OptionsException.ThrowUnless(Trainer.ConvertImageTo is null || TrainerOptions.ChannelsOf(Trainer.ConvertImageTo) == Unet.Channels,
@@ -107,6 +116,9 @@ public sealed record RunOptions
                 $"{Show(before[name])}, with which the run was begun (a resumed run may change {string.Join(", ", Changeable)})");
         }
     }
+
+    /// <summary>The parts as JSON, with snake_case names.</summary>
+    private JsonObject[] Sections => [Section(Unet), Section(Diffusion), Section(Trainer), Section(Evaluation)];
 
     private static JsonObject Section<T>(T options) => JsonSerializer.SerializeToNode(options, OptionsJson.Settings)!.AsObject();
 

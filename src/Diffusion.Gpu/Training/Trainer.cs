@@ -7,18 +7,25 @@ namespace Diffusion.Gpu.Training;
 /// <summary>Trains a U-Net on a folder of images: steps, metrics, sample grids and checkpoints in a run folder.</summary>
 /// <remarks>denoising-diffusion-pytorch, Trainer: loss of every pass, clipping, Adam, average, and at milestones a grid of samples from
 /// the average and a checkpoint. Every random number is a function of seed and step, so a resumed run computes the same bits.</remarks>
-public sealed class Trainer : IDisposable
+public sealed partial class Trainer : IDisposable
 {
     private readonly RunFolder _folder;
     private readonly ImageDataset _dataset;
     private readonly GaussianDiffusion _diffusion;
     private readonly TrainingState _state;
     private readonly TrainingClock _clock;
+    private readonly Evaluator? _evaluator;
+    private readonly BestCheckpoint _best;
+    private bool _isPrepared;
     private Checkpoint? _latest;
 
-    private Trainer(RunFolder folder, RunOptions options, ImageDataset dataset, Device device, Checkpoint? from)
+    private Trainer(RunFolder folder, RunOptions options, ImageDataset dataset, Device device, IEvaluation? evaluation,
+        Checkpoint? from)
     {
         options.Validate();
+        var plan = options.Evaluation.PlanFor(options);
+        OptionsException.ThrowUnless(plan is null || evaluation is not null, "fid", options.Evaluation.Fid,
+            "off, or an evaluation that is handed to the trainer");
         if (dataset.Transform != options.ImageTransform)
         {
             throw new ArgumentException($"the images are brought to {dataset.Transform}, the options ask for {options.ImageTransform}",
@@ -30,6 +37,8 @@ public sealed class Trainer : IDisposable
         _dataset = dataset;
         _latest = from;
         _diffusion = new GaussianDiffusion(options.Diffusion);
+        _best = new BestCheckpoint(folder, from?.Best);
+        _evaluator = plan is null ? null : new Evaluator(folder, plan, evaluation!, dataset, _diffusion);
         _state = new TrainingState(device, options.Unet, options.Trainer);
         try
         {
@@ -67,10 +76,12 @@ public sealed class Trainer : IDisposable
     /// <param name="options">Everything that decides the run.</param>
     /// <param name="dataset">Opened with the options' <see cref="RunOptions.ImageTransform"/>.</param>
     /// <param name="device">Where to train.</param>
+    /// <param name="evaluation">Scores samples as the options' policy says; needed where it is on.</param>
     /// <exception cref="IOException">The folder cannot be written, lacks room, or holds a run already.</exception>
     /// <exception cref="OptionsException">An option cannot be used.</exception>
     /// <exception cref="ImageFormatException">There are fewer images than a batch takes.</exception>
-    public static Trainer Start(string runFolder, RunOptions options, ImageDataset dataset, Device device)
+    public static Trainer Start(string runFolder, RunOptions options, ImageDataset dataset, Device device,
+        IEvaluation? evaluation = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(runFolder);
         ArgumentNullException.ThrowIfNull(options);
@@ -79,7 +90,7 @@ public sealed class Trainer : IDisposable
         var folder = new RunFolder(runFolder);
         if (folder.HoldsRun)
             throw new IOException($"{folder.Path}: holds a run already; resume it or choose another folder");
-        return new Trainer(folder, options, dataset, device, from: null);
+        return new Trainer(folder, options, dataset, device, evaluation, from: null);
     }
 
     /// <summary>Goes on with a run from its newest complete checkpoint, or from the beginning where it has none.</summary>
@@ -87,10 +98,12 @@ public sealed class Trainer : IDisposable
     /// <param name="dataset">The images that the run was begun with.</param>
     /// <param name="device">Where to train; the same kind of device gives the same bits.</param>
     /// <param name="options">Null for the run's own; others may differ in what training does not compute with: train-num-steps.</param>
+    /// <param name="evaluation">Scores samples as the options' policy says; needed where it is on.</param>
     /// <exception cref="IOException">The folder holds no run or cannot be written.</exception>
     /// <exception cref="OptionsException">An option differs that must not.</exception>
     /// <exception cref="ImageFormatException">The data set is not the one that the run was begun with.</exception>
-    public static Trainer Resume(string runFolder, ImageDataset dataset, Device device, RunOptions? options = null)
+    public static Trainer Resume(string runFolder, ImageDataset dataset, Device device, RunOptions? options = null,
+        IEvaluation? evaluation = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(runFolder);
         ArgumentNullException.ThrowIfNull(dataset);
@@ -107,7 +120,7 @@ public sealed class Trainer : IDisposable
             throw new ImageFormatException(dataset.Path, "its files are not those that the run was begun with",
                 "give the same folder or archive, unchanged, or begin a new run");
         }
-        return new Trainer(folder, options, dataset, device, checkpoint);
+        return new Trainer(folder, options, dataset, device, evaluation, checkpoint);
     }
 
     /// <summary>The options that a resumed run goes on with: those that it was last begun or resumed with.</summary>
@@ -138,6 +151,13 @@ public sealed class Trainer : IDisposable
         using var loader = new BatchLoader(_dataset, trainer.Seed, trainer.TrainBatchSize, trainer.AugmentHorizontalFlip,
             firstBatch: Step * trainer.GradientAccumulateEvery);
         var result = new StepResult(float.NaN, float.NaN);
+        if (_evaluator is not null)
+        {
+            _evaluator.Discarded = (phase, file) => Report(phase, file);
+            if (!_isPrepared)
+                PrepareEvaluation(CancellationToken.None);
+            ScoreIfDue(); // that of the newest checkpoint, if it was cut off or is wanted only now
+        }
         while (Step < trainer.TrainNumSteps && !cancellation.IsCancellationRequested)
         {
             result = TakeStep(loader);
@@ -145,9 +165,13 @@ public sealed class Trainer : IDisposable
             Report(TrainingPhase.Training);
             if (Step % trainer.SaveAndSampleEvery == 0)
                 Milestone(Step / trainer.SaveAndSampleEvery);
+            else if (Step < trainer.TrainNumSteps && _evaluator?.Plan.IsDue(Step, trainer.TrainNumSteps) == true)
+                SaveAll(null);
+            ScoreIfDue();
         }
         if (_latest is null || _latest.Step != Step)
             Milestone(null);
+        ScoreIfDue();
         return _latest!;
 
         void Milestone(long? milestone)
@@ -156,18 +180,44 @@ public sealed class Trainer : IDisposable
             Report(TrainingPhase.Sampling);
             if (TrySample(_folder.SampleFile(milestone), share => Report(TrainingPhase.Sampling, samplingShare: share), cancellation))
                 Report(TrainingPhase.Sampled, _folder.SampleFile(milestone));
+            SaveAll(milestone);
+            _clock.EndMilestone();
+        }
+
+        void SaveAll(long? milestone)
+        {
             // A row must not be missing for a step that a checkpoint counts.
             metrics.Flush();
-            Save(_folder.CheckpointFile(milestone));
-            _clock.EndMilestone();
+            Save(_folder.CheckpointFile(Options.Evaluation.SaveBestAndLatestOnly ? null : milestone));
             Report(TrainingPhase.Saved, _latest!.Path);
         }
 
-        void Report(TrainingPhase phase, string? file = null, double samplingShare = 0)
+        // After the checkpoint, so that a run which is cut off while it scores has lost nothing.
+        void ScoreIfDue()
         {
-            var remaining = _clock.Remaining(Step, trainer.TrainNumSteps, trainer.SaveAndSampleEvery);
+            if (!IsScoreMissing || cancellation.IsCancellationRequested)
+                return;
+            _clock.BeginEvaluation();
+            var score = _evaluator!.Run(_state.Average, Step, state => Report(TrainingPhase.Evaluating, evaluation: state), cancellation);
+            if (score is null)
+                return;
+            Record(score, (phase, file) => Report(phase, file));
+            _clock.EndEvaluation();
+            Report(TrainingPhase.Evaluated, score: score);
+        }
+
+        void Report(TrainingPhase phase, string? file = null, double samplingShare = 0, EvaluationProgress? evaluation = null,
+            EvaluationRecord? score = null)
+        {
+            long scores = _evaluator?.Plan.CountAfter(Step, trainer.TrainNumSteps) ?? 0;
+            var remaining = _clock.Remaining(Step, trainer.TrainNumSteps, trainer.SaveAndSampleEvery, scores)
+                + (evaluation?.Remaining ?? TimeSpan.Zero);
             progress?.Report(new TrainingProgress(phase, Step, trainer.TrainNumSteps, result.Loss, result.GradientNorm, trainer.TrainLr,
-                _clock.SmoothedRate, _clock.Elapsed, remaining, file, samplingShare));
+                _clock.SmoothedRate, _clock.Elapsed, remaining, file, samplingShare)
+            {
+                Evaluation = evaluation,
+                Score = score,
+            });
         }
     }
 
@@ -216,7 +266,7 @@ public sealed class Trainer : IDisposable
         return true;
     }
 
-    private void Save(string path)
+    private void Save(string path, EvaluationRecord? score = null)
     {
         var checkpoint = new Checkpoint
         {
@@ -227,6 +277,8 @@ public sealed class Trainer : IDisposable
             EmaUpdates = _state.Ema.Updates,
             Elapsed = _clock.Elapsed,
             Dataset = _dataset.Fingerprint,
+            Score = score,
+            Best = _best.Score,
         };
         try
         {

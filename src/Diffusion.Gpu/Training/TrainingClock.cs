@@ -11,6 +11,7 @@ internal sealed class TrainingClock(TimeSpan before)
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private TimeSpan _stepBegan;
     private TimeSpan _milestoneBegan;
+    private TimeSpan _evaluationBegan;
     private double _milestoneSeconds;
     private double _secondsPerStep;
     private int _images;
@@ -23,6 +24,13 @@ internal sealed class TrainingClock(TimeSpan before)
 
     /// <summary>Images per second over the latest steps.</summary>
     public double SmoothedRate => _secondsPerStep > 0 ? _images / _secondsPerStep : 0;
+
+    /// <summary>Time of a score: estimated, then that of the latest.</summary>
+    public double EvaluationSeconds { private get; set; }
+
+    public void BeginEvaluation() => _evaluationBegan = _watch.Elapsed;
+
+    public void EndEvaluation() => EvaluationSeconds = (_watch.Elapsed - _evaluationBegan).TotalSeconds;
 
     public void BeginStep() => _stepBegan = _watch.Elapsed;
 
@@ -38,10 +46,11 @@ internal sealed class TrainingClock(TimeSpan before)
 
     public void EndMilestone() => _milestoneSeconds = (_watch.Elapsed - _milestoneBegan).TotalSeconds;
 
-    /// <summary>Estimated time to the last step; milestones count at the cost of the latest one.</summary>
-    public TimeSpan Remaining(long step, long total, long every)
+    /// <summary>Estimated time to the last step; milestones count at the cost of the latest one, as do scores.</summary>
+    public TimeSpan Remaining(long step, long total, long every, long scores)
     {
         long milestones = (total / every) - (step / every) + (step < total && total % every != 0 ? 1 : 0);
-        return TimeSpan.FromSeconds(Math.Min(((total - step) * _secondsPerStep) + (milestones * _milestoneSeconds), 1e9));
+        return TimeSpan.FromSeconds(Math.Min(((total - step) * _secondsPerStep) + (milestones * _milestoneSeconds)
+            + (scores * EvaluationSeconds), 1e9));
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Diffusion.Gpu.Kernels.Images;
 
 /// <summary>The images of a folder and the folders below it, or of a zip archive, in a fixed order.</summary>
@@ -45,6 +47,10 @@ public abstract class ImageFolder : IDisposable
     /// <param name="index">From 0 to <see cref="Count"/> - 1.</param>
     public string Name(int index) => names[index];
 
+    /// <summary>Tells contents of an image's file apart without reading it: length and checksum, or length and time of change.</summary>
+    /// <param name="index">From 0 to <see cref="Count"/> - 1.</param>
+    public string Stamp(int index) => Stamp(names[index]);
+
     /// <summary>Reads an image's file.</summary>
     /// <param name="index">From 0 to <see cref="Count"/> - 1.</param>
     /// <exception cref="IOException">The file cannot be read.</exception>
@@ -59,6 +65,8 @@ public abstract class ImageFolder : IDisposable
     public abstract void Dispose();
 
     private protected abstract byte[] Read(string name);
+
+    private protected abstract string Stamp(string name);
 
     private bool IsImage(string name)
     {
@@ -75,6 +83,12 @@ internal sealed class FileImageFolder(string path, IImageCodec codec) : ImageFol
     }
 
     private protected override byte[] Read(string name) => File.ReadAllBytes(System.IO.Path.Combine(Path, name));
+
+    private protected override string Stamp(string name)
+    {
+        var file = new FileInfo(System.IO.Path.Combine(Path, name));
+        return string.Create(CultureInfo.InvariantCulture, $"{file.Length} {file.LastWriteTimeUtc.Ticks}");
+    }
 
     private static EnumerationOptions Everything =>
         new() { RecurseSubdirectories = true, IgnoreInaccessible = false, AttributesToSkip = 0 };

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using Diffusion.Gpu.Kernels.Weights;
 
@@ -40,6 +41,9 @@ internal sealed class ZipImageFolder : ImageFolder
     }
 
     public override void Dispose() => archive.Dispose();
+
+    private protected override string Stamp(string name)
+        => string.Create(CultureInfo.InvariantCulture, $"{entries[name].Length} {entries[name].Crc32:x8}");
 
     private protected override byte[] Read(string name)
     {

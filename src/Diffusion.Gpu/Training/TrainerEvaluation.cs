@@ -1,0 +1,61 @@
+using System.Diagnostics;
+
+namespace Diffusion.Gpu.Training;
+
+/// <content>What a trainer does about scores.</content>
+public sealed partial class Trainer
+{
+    /// <summary>Tries the scoring on a few images, so that what it lacks shows now, and measures what it will cost.</summary>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <returns>Null where nothing is scored.</returns>
+    /// <remarks>A run does this by itself if it was not done before. It leaves no trace in the training.</remarks>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public EvaluationCost? PrepareEvaluation(CancellationToken cancellation = default)
+    {
+        if (_evaluator is null)
+            return null;
+        var (networkCall, feature, referenceImages) = _evaluator.Try(_state.Average, cancellation);
+        var (plan, total) = (_evaluator.Plan, Options.Trainer.TrainNumSteps);
+        var cost = new EvaluationCost(plan, plan.CountAfter(Step, total) + (IsScoreMissing ? 1 : 0), Math.Max(total - Step, 0),
+            TimeTrainingStep(), networkCall, feature, referenceImages);
+        _clock.EvaluationSeconds = cost.SecondsPerScore;
+        _isPrepared = true;
+        return cost;
+    }
+
+    /// <summary>Whether the newest checkpoint is due for a score that it does not have, or not by the present settings.</summary>
+    private bool IsScoreMissing => _evaluator is { } evaluator && _latest is { } latest && latest.Step == Step
+        && evaluator.Plan.IsDue(Step, Options.Trainer.TrainNumSteps) && latest.Score?.Protocol != evaluator.Protocol;
+
+    /// <summary>Writes a score into the table, the newest checkpoint and, where it is the best, a checkpoint of its own.</summary>
+    private void Record(EvaluationRecord score, Action<TrainingPhase, string> report)
+    {
+        EvaluationFile.Append(_folder.Evaluations, score);
+        bool isBest = _best.Offer(score);
+        // The tensors have not changed; the file is written again for its metadata.
+        string path = _latest!.Path == _folder.BestCheckpoint ? _folder.CheckpointFile(null) : _latest.Path;
+        Save(path, score);
+        if (isBest)
+            _best.Write(_latest, _state, report);
+        _evaluator!.Forget();
+    }
+
+    /// <summary>Seconds of a training step, from forward and backward passes whose gradients are forgotten.</summary>
+    private double TimeTrainingStep()
+    {
+        var (trainer, image) = (Options.Trainer, _dataset.Transform);
+        double seconds = 0;
+        for (int pass = 0; pass < 2; pass++) // the first also sets up kernels and memory
+        {
+            var watch = Stopwatch.StartNew();
+            using var tape = _state.Online.Parameters.Device.NewTape();
+            var images = tape.Constant([trainer.TrainBatchSize, image.Height, image.Width, image.Channels],
+                new float[trainer.TrainBatchSize * image.Length]);
+            tape.Backward(_diffusion.Loss(tape, _state.Online, images, trainer.Seed, 0));
+            _ = _state.Online.Parameters.All.First(parameter => parameter.HasGradient).Gradient!.ToArray(); // waits for the device
+            seconds = watch.Elapsed.TotalSeconds;
+            _state.Online.Parameters.ClearGradients();
+        }
+        return seconds * trainer.GradientAccumulateEvery;
+    }
+}
