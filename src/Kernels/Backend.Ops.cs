@@ -248,4 +248,18 @@ internal abstract partial class Backend
 
     /// <summary>average += weight · (value − average).</summary>
     public abstract void Lerp(Tensor average, Tensor value, float weight);
+
+    // ---- Matrices in double precision -----------------------------------------------------------------------------
+
+    /// <summary>C = Alpha · op(A) · op(B) + Beta · addend + Gamma · I; c may be the addend, but neither operand.</summary>
+    public abstract void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c);
+
+    /// <summary>sum [1,1] = Σ over i &lt; count of a[i·step] · b[i·step], or of a[i·step] where b is null.</summary>
+    public abstract void MatrixSum(Matrix a, Matrix? b, long count, int step, Matrix sum);
+
+    /// <summary>target[first + i] = source[firstSource + i], exact.</summary>
+    public abstract void MatrixWiden(Tensor source, long firstSource, long first, long count, Matrix target);
+
+    /// <summary>target[i] = factor · source[i], rounded to 32 bits.</summary>
+    public abstract void MatrixRound(Matrix source, double factor, Tensor target);
 }

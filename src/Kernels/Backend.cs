@@ -13,6 +13,9 @@ internal abstract partial class Backend(Device device) : IDisposable
 
     public MemoryUse Memory => _pool.Use;
 
+    /// <summary>Speed in double precision over speed in single precision; 0 where there is no double precision.</summary>
+    public abstract double Float64Rate { get; }
+
     /// <summary>Sentinels around what is allocated from now on: set by tests alone.</summary>
     public MemoryGuard? Guard { get; set; }
 

@@ -17,7 +17,7 @@ public sealed class BackendTests
     private const string OfflineCompiler = "tests/Ptx.Tests/Assembler.cs";
 
     /// <summary>Primitives without an op of their own name: the tape and the optimiser call them.</summary>
-    private static readonly string[] Primitives = ["Fill", "GradientNorm"];
+    private static readonly string[] Primitives = ["Fill", "GradientNorm", "Matrix"];
 
     /// <summary>Files that must have a twin on every side.</summary>
     private static string[] Wanted => [.. Repository.Names(Ops), .. Repository.Names(Optim), .. Primitives];

@@ -25,6 +25,7 @@ public static partial class Catalogue
         .. LinearAttention,
         .. LinearCombination,
         .. MatMul,
+        .. Matrix,
         .. MaxPool2D,
         .. MeanSquaredError,
         .. NearestUpsample,

@@ -1,0 +1,120 @@
+using ILGPU;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Runtime.OpenCL;
+
+namespace Diffusion.Gpu.Kernels;
+
+internal sealed partial class GpuBackend
+{
+    /// <summary>Values that one group adds up: 16 a thread.</summary>
+    private const int MatrixChunk = 16 * Launcher.GroupSize;
+
+    /// <remarks>The makers' tables: of NVIDIA's architectures 6.0, 7.0, 8.0, 9.0 and 10.0 run every other operation in double precision,
+    /// the others one in 32 or 64. OpenCL does not tell: processors are half as fast, of graphics cards the worst is assumed.</remarks>
+    public override double Float64Rate => _accelerator switch
+    {
+        CudaAccelerator cuda => cuda.Architecture is { Minor: 0, Major: 6 or 7 or 8 or 9 or 10 } ? 1.0 / 2 : 1.0 / 64,
+        CLAccelerator cl when !cl.Capabilities.Float64 => 0,
+        CLAccelerator cl => cl.DeviceType == CLDeviceType.CL_DEVICE_TYPE_CPU ? 1.0 / 2 : 1.0 / 64,
+        _ => 1.0 / 2,
+    };
+
+    public override void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
+    {
+        if (s.TransposeA)
+            MatrixProduct<RowsAreDepth>(s, a, b, addend, c);
+        else
+            MatrixProduct<ColumnsAreDepth>(s, a, b, addend, c);
+    }
+
+    private void MatrixProduct<TOrderA>(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
+        where TOrderA : struct, IOperandOrder
+    {
+        if (s.TransposeB)
+            MatrixProduct<TOrderA, ColumnsAreDepth>(s, a, b, addend, c);
+        else
+            MatrixProduct<TOrderA, RowsAreDepth>(s, a, b, addend, c);
+    }
+
+    private void MatrixProduct<TOrderA, TOrderB>(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
+        where TOrderA : struct, IOperandOrder
+        where TOrderB : struct, IOperandOrder
+    {
+        int columnTiles = s.Symmetric ? MatrixTile.EvenTiles(s.N) / 2 : MatrixTile.Tiles(s.N);
+        int rowTiles = s.Symmetric ? MatrixTile.EvenTiles(s.M) + 1 : MatrixTile.Tiles(s.M);
+        var arguments = new MatrixTileArguments
+        {
+            A = View(a),
+            B = View(b),
+            Addend = View(addend ?? c),
+            C = View(c),
+            M = s.M,
+            N = s.N,
+            K = s.K,
+            PitchA = a.Columns,
+            PitchB = b.Columns,
+            Alpha = s.Alpha,
+            Beta = s.Beta,
+            Gamma = s.Gamma,
+            ColumnTiles = columnTiles,
+            Symmetric = s.Symmetric ? 1 : 0,
+        };
+        _launcher.Launch(MatrixTile.Multiply<TOrderA, TOrderB>, arguments, new Index3D(checked(rowTiles * columnTiles), 1, 1),
+            MatrixTile.Threads);
+    }
+
+    public override void MatrixSum(Matrix a, Matrix? b, long count, int step, Matrix sum)
+    {
+        int groups = Launcher.GroupsFor(count, MatrixChunk);
+        using var partial = Rent(2L * groups);
+        var sums = partial.View.Cast<double>();
+        _launcher.Launch(MatrixSum, new MatrixSumArgs(View(a), View(b ?? a), b is null ? 0 : 1, checked((int)count), step, MatrixChunk, sums),
+            new Index3D(groups, 1, 1));
+        _launcher.Launch(MatrixSum, new MatrixSumArgs(sums, sums, 0, groups, 1, groups, View(sum)), new Index3D(1, 1, 1));
+    }
+
+    public override void MatrixWiden(Tensor source, long firstSource, long first, long count, Matrix target)
+        => _launcher.ForEach(count, new MatrixWidenKernel(View(source).SubView(firstSource, count), View(target).SubView(first, count)));
+
+    public override void MatrixRound(Matrix source, double factor, Tensor target)
+        => _launcher.ForEach(source.Count, new MatrixRoundKernel(View(source), factor, View(target)));
+
+    private static ArrayView<double> View(Matrix matrix) => View(matrix.Words).Cast<double>();
+
+    internal readonly record struct MatrixSumArgs(ArrayView<double> A, ArrayView<double> B, int Product, int Count, int Step, int Chunk,
+        ArrayView<double> Sums);
+
+    /// <summary>Group = one chunk; thread t adds its values t, t + 256, … and a tree adds the threads. Shared: 2 KB.</summary>
+    internal static void MatrixSum(MatrixSumArgs s)
+    {
+        var shared = SharedMemory.Allocate<double>(Launcher.GroupSize);
+        int thread = Group.IdxX, first = Grid.IdxX * s.Chunk;
+        int end = s.Count - first < s.Chunk ? s.Count : first + s.Chunk;
+        double sum = 0;
+        for (int i = first + thread; i < end; i += Launcher.GroupSize)
+        {
+            double value = s.A[i * s.Step];
+            sum += s.Product != 0 ? value * s.B[i * s.Step] : value;
+        }
+        shared[thread] = sum;
+        Group.Barrier();
+        for (int half = Launcher.GroupSize >> 1; half > 0; half >>= 1)
+        {
+            if (thread < half)
+                shared[thread] += shared[thread + half];
+            Group.Barrier();
+        }
+        if (thread == 0)
+            s.Sums[Grid.IdxX] = shared[0];
+    }
+
+    internal readonly struct MatrixWidenKernel(ArrayView<float> source, ArrayView<double> target) : IElementKernel
+    {
+        public void Run(int i) => target[i] = source[i];
+    }
+
+    internal readonly struct MatrixRoundKernel(ArrayView<double> source, double factor, ArrayView<float> target) : IElementKernel
+    {
+        public void Run(int i) => target[i] = (float)(source[i] * factor);
+    }
+}
