@@ -73,9 +73,23 @@ internal sealed unsafe class Gemm
         var scratch = GemmScratch.Current;
         var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped, scratch);
         float** targets = Targets(first, end, scratch);
+        var ahead = Ahead(item + ForkJoinPool.Threads);
         int panels = _packed.Panels;
         for (int panel = group * panels / _groups; panel < (group + 1) * panels / _groups; panel++)
-            ComputePanel(panel, windows, targets, first * (long)_window.OutW, scratch);
+            ComputePanel(panel, windows, targets, first * (long)_window.OutW, ref ahead, scratch);
+    }
+
+    /// <summary>What the item reads and writes that this thread is likely to take next.</summary>
+    private GemmAhead Ahead(int item)
+    {
+        int first = item / _groups * _linesPerBlock, lines = Math.Min(_linesPerBlock, _window.Lines - first);
+        if (lines <= 0 || _groups > 1)
+            return default;
+        (int image, int line) = Math.DivRem(first, _window.OutH);
+        nint floats = _window.FloatsOf(lines), written = lines * _window.OutW * _target.Stride;
+        return floats + written > FloatsOfBlock
+            ? default
+            : new GemmAhead(_window.Line(_source, first), floats, _target.Line(image, line), written);
     }
 
     private float** Targets(int first, int end, GemmScratch scratch)
@@ -94,7 +108,8 @@ internal sealed unsafe class Gemm
         return targets;
     }
 
-    private void ComputePanel(int panel, in GemmBlock windows, float** targets, long firstPixel, GemmScratch scratch)
+    private void ComputePanel(int panel, in GemmBlock windows, float** targets, long firstPixel, ref GemmAhead ahead,
+        GemmScratch scratch)
     {
         int vectors = _packed.VectorsOf(panel), width = vectors * _kernel.Lanes, column = panel * _kernel.PanelWidth;
         // Columns that do not fill their registers, and rows past the last pixel, are computed beside the target.
@@ -118,7 +133,9 @@ internal sealed unsafe class Gemm
                 for (int i = 0; i < Rows; i++)
                     outputs[i] = isTail || i >= rows ? beside + ((tile + i) * (nint)width) : targets[tile + i] + column;
                 bool accumulate = piece.Start > 0 || (_target.Accumulate && !isTail);
-                _kernel.Dot(vectors, piece.Taps, piece.Length, starts, data + (piece.Start * (nint)width), outputs, accumulate);
+                float* part = data + (piece.Start * (nint)width);
+                byte* next = ahead.Next(piece.Taps * piece.Length, part);
+                _kernel.Dot(vectors, piece.Taps, piece.Length, starts, part, outputs, accumulate, next);
                 if (piece.IsLast)
                     Finish(panel, rows, outputs, targets + tile, firstPixel + tile, isTail);
             }

@@ -10,8 +10,9 @@ namespace Diffusion.Gpu.Kernels;
 /// The sum runs over pixels. It is cut into blocks and, where the result is small, into segments of blocks with partial results
 /// that are added in order. Blocks and segments depend on the shape alone; how many tiles of the result one work item takes
 /// may depend on the number of threads, since no sum does.
-/// A tile is six columns of values, packed, by a panel of a window row, read where it lies. Windows of few channels, whose rows
-/// would leave registers empty, are first unrolled to rows of their own.
+/// A tile is six columns of values, packed, by a panel of a window row, read where it lies. Windows of many channels go tap by tap
+/// over just the pixels that the tap finds inside its image; others go by whole rows, in a padded copy if need be. Where windows have
+/// too few channels to fill registers the two sides change places, and the partial results are transposed at the end.
 /// </remarks>
 internal sealed unsafe class GemmOuter
 {
@@ -21,24 +22,31 @@ internal sealed unsafe class GemmOuter
     /// <summary>Floats that all partial results together may take.</summary>
     private const int PartialFloats = 1 << 19;
 
-    private const int MostSegments = 16;
+    private const int MostSegments = 8;
 
-    /// <summary>How much fuller registers must be to pay for unrolling windows.</summary>
-    private const double WorthUnrolling = 1.25;
+    /// <summary>How much fuller registers must be to pay for transposing the result.</summary>
+    private const double WorthSwapping = 1.25;
 
     /// <summary>Multiply-adds under which waking other threads costs more than it saves.</summary>
     private const double SerialWork = 5e5;
 
     private const int Rows = MicroKernel.Rows;
+    private const int FloatsOfCacheLine = 16;
 
     private readonly MicroKernel _kernel;
     private readonly GemmWindow _window;
     private readonly float* _source;
     private readonly float* _values;
     private readonly int _columns;
-    private readonly bool _unrolls;
-    private readonly int _bands;
-    private readonly int _width;
+    private readonly bool _swaps;
+    private readonly bool _byTap;
+
+    /// <summary>Rows and columns of the result, or of its transpose.</summary>
+    private readonly int _height, _stride;
+
+    /// <summary>Parts of a row that are contiguous on the right side, and their width.</summary>
+    private readonly int _bands, _width;
+
     private readonly int _rowTiles;
     private readonly int _linesPerBlock;
     private readonly int _blocks;
@@ -54,16 +62,23 @@ internal sealed unsafe class GemmOuter
         _source = source;
         _values = values;
         _columns = columns;
-        _accumulate = accumulate;
-        _unrolls = Filled(window.Depth) > WorthUnrolling * Filled(window.Run);
-        (_bands, _width) = _unrolls ? (1, window.Depth) : (window.R, window.Run);
-        _rowTiles = (columns + Rows - 1) / Rows;
+        _swaps = columns % kernel.Lanes == 0 && Filled(columns) > WorthSwapping * Filled(window.Run);
+        _byTap = !_swaps && window.C >= kernel.PanelWidth && window.C % kernel.Lanes == 0;
+        (_height, _stride) = _swaps ? (window.Depth, columns) : (columns, window.Depth);
+        (_bands, _width) = _swaps ? (1, columns) : _byTap ? (window.R * window.S, window.C) : (window.R, window.Run);
+        _rowTiles = (_height + Rows - 1) / Rows;
         _linesPerBlock = window.LinesPerBlock(PixelsOfBlock);
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
-        _segments = Math.Clamp(PartialFloats / (columns * window.Depth), 1, Math.Min(MostSegments, _blocks));
+        int segments = Math.Clamp(PartialFloats / (columns * window.Depth), 1, Math.Min(MostSegments, _blocks));
+        _segments = (int)BitOperations.RoundUpToPowerOf2((uint)segments + 1) / 2;
         _groups = Math.Clamp(ItemsPerThread * ForkJoinPool.Threads / _segments, 1, _rowTiles);
-        _output = _segments == 1 ? result : GemmScratch.Current.Partials.Take<float>(_segments * (long)columns * window.Depth);
+        IsPartial = _segments > 1 || _swaps;
+        _accumulate = accumulate && !IsPartial;
+        _output = IsPartial ? GemmScratch.Current.Partials.Take<float>(_segments * (long)columns * window.Depth) : result;
     }
+
+    /// <summary>Whether the work items leave partial results.</summary>
+    private bool IsPartial { get; }
 
     /// <summary>Computes the product.</summary>
     /// <param name="kernel">Does the arithmetic.</param>
@@ -88,8 +103,10 @@ internal sealed unsafe class GemmOuter
 
         var outer = new GemmOuter(kernel, window, source, values, columns, result, accumulate);
         ForkJoinPool.Run(outer._segments * outer._groups, outer.Compute, count * (double)window.Pixels >= SerialWork);
-        if (outer._segments > 1)
-            ForkJoinPool.RunRanges(count, 1 << 12, (first, end) => outer.AddSegments(result, (nint)first, (nint)end));
+        if (outer._swaps)
+            ForkJoinPool.RunRanges(outer._height, 32, (first, end) => outer.AddTransposed(result, (nint)first, (nint)end, accumulate));
+        else if (outer.IsPartial)
+            ForkJoinPool.RunRanges(count, 1 << 12, (first, end) => outer.AddSegments(result, (nint)first, (nint)end, accumulate));
     }
 
     /// <summary>The part of its registers that a row of floats uses.</summary>
@@ -100,120 +117,169 @@ internal sealed unsafe class GemmOuter
         int segment = item / _groups, group = item % _groups;
         int firstTile = group * _rowTiles / _groups, endTile = (group + 1) * _rowTiles / _groups;
         int firstBlock = segment * _blocks / _segments, endBlock = (segment + 1) * _blocks / _segments;
-        float* output = _output + (segment * (nint)_columns * _window.Depth);
+        float* output = _output + (segment * (nint)_height * _stride);
         var scratch = GemmScratch.Current;
         for (int block = firstBlock; block < endBlock; block++)
         {
             int first = block * _linesPerBlock, end = Math.Min(_window.Lines, first + _linesPerBlock);
-            ComputeBlock(first, end, firstTile, endTile, output, block > firstBlock || (_accumulate && _segments == 1), scratch);
+            var tiles = new Tiles(firstTile, endTile, output, block > firstBlock || _accumulate, Ahead(block + 1, endBlock));
+            ComputeBlock(first, end, ref tiles, scratch);
         }
     }
 
-    private void ComputeBlock(int first, int end, int firstTile, int endTile, float* output, bool accumulate, GemmScratch scratch)
+    /// <summary>The images and values of the next block, to be asked for while the tiles of this one are computed.</summary>
+    private GemmAhead Ahead(int block, int endBlock)
     {
-        // A panel that sticks out of its row, or unrolling, reads past the last row: then the images are copied, with room to spare.
-        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped || _unrolls || _width % _kernel.Lanes != 0, scratch);
-        int pixels = windows.Pixels;
-        int* offsets = scratch.Offsets.Take<int>(pixels);
-        float* right = _unrolls ? Unroll(windows, offsets, scratch) : windows.Starts[0];
-        for (int p = 0; p < pixels && !_unrolls; p++)
-            offsets[p] = checked((int)(windows.Starts[p] - right));
+        if (block >= endBlock)
+            return default;
+        int first = block * _linesPerBlock, lines = Math.Min(_linesPerBlock, _window.Lines - first);
+        nint row = _window.OutW * (nint)_columns;
+        return new GemmAhead(_window.Line(_source, first), _window.FloatsOf(lines), _values + (first * row), lines * row);
+    }
 
+    private void ComputeBlock(int first, int end, ref Tiles tiles, GemmScratch scratch)
+    {
+        // A panel that sticks out of its row reads past the last row: then the images are copied, with room to spare.
+        int pixels = (end - first) * _window.OutW;
+        bool copy = !_byTap && (_window.IsClipped || (!_swaps && _width % _kernel.Lanes != 0));
+        var windows = GemmBlock.Create(_window, _source, first, end, copy, scratch);
+        float** pairs = scratch.Pairs.TakePointers(2L * pixels);
         float* values = _values + (first * (nint)_window.OutW * _columns);
-        nint size = pixels * (nint)Rows;
-        float* packed = scratch.Packed.Take<float>((endTile - firstTile) * size);
-        PackSixes(values, firstTile, endTile, pixels, packed);
+        if (_swaps)
+        {
+            for (int p = 0; p < pixels; p++, values += _columns)
+            {
+                pairs[2 * p] = windows.Starts[p];
+                pairs[(2 * p) + 1] = values;
+            }
 
+            ComputeBand(0, pixels, pairs, windows.Pitch, ref tiles);
+            return;
+        }
+
+        nint size = (pixels * (nint)Rows) + FloatsOfCacheLine;
+        float* packed = scratch.Packed.Take<float>((tiles.End - tiles.First) * size);
+        PackSixes(values, tiles, pixels, packed, size);
         for (int band = 0; band < _bands; band++)
         {
-            for (int column = 0; column < _width; column += _kernel.PanelWidth)
+            int count = _byTap ? PairsOfTap(band, first, end, windows, packed, pairs) : pixels;
+            for (int p = 0; p < pixels && !_byTap; p++)
             {
-                float* panel = right + (band * windows.Pitch) + column, target = output + (band * (nint)_width) + column;
-                int columns = Math.Min(_kernel.PanelWidth, _width - column);
-                for (int tile = firstTile; tile < endTile; tile++)
-                    ComputeTile(tile * Rows, columns, pixels, packed + ((tile - firstTile) * size), panel, offsets, target, accumulate);
+                pairs[2 * p] = packed + (p * Rows);
+                pairs[(2 * p) + 1] = windows.Starts[p] + (band * windows.Pitch);
+            }
+
+            ComputeBand(band, count, pairs, size, ref tiles);
+        }
+    }
+
+    /// <summary>Writes the rows of values and pixels where the tap lies inside its image.</summary>
+    /// <returns>Their number.</returns>
+    private int PairsOfTap(int tap, int first, int end, in GemmBlock windows, float* packed, float** pairs)
+    {
+        (int r, int s) = Math.DivRem(tap, _window.S);
+        int step = _window.Step, left = _window.OriginX + s, count = 0;
+        int firstColumn = left >= 0 ? 0 : (step - 1 - left) / step;
+        int endColumn = _window.W <= left ? 0 : Math.Min(_window.OutW, (_window.W - left + step - 1) / step);
+        nint offset = (r * windows.Pitch) + (s * (nint)_window.C);
+        for (int pixel = 0, line = first % _window.OutH; first < end; first++, pixel += _window.OutW)
+        {
+            if ((uint)(_window.OriginY + (line * step) + r) < (uint)_window.H)
+            {
+                for (int p = pixel + firstColumn; p < pixel + endColumn; p++, count++)
+                {
+                    pairs[2 * count] = packed + (p * Rows);
+                    pairs[(2 * count) + 1] = windows.Starts[p] + offset;
+                }
+            }
+
+            line = line + 1 == _window.OutH ? 0 : line + 1;
+        }
+
+        return count;
+    }
+
+    /// <summary>Computes the tiles of one band of columns.</summary>
+    /// <param name="band">Its number.</param>
+    /// <param name="count">Rows to reduce over.</param>
+    /// <param name="pairs">The rows; moved along.</param>
+    /// <param name="pitch">Floats from a tile of packed values, or a row of a broadcast window, to the next.</param>
+    /// <param name="tiles">The tiles.</param>
+    [SkipLocalsInit]
+    private void ComputeBand(int band, int count, float** pairs, nint pitch, ref Tiles tiles)
+    {
+        nint* places = stackalloc nint[Rows];
+        for (int column = 0; column < _width; column += _kernel.PanelWidth)
+        {
+            for (int p = 0; p < count && column > 0; p++)
+                pairs[(2 * p) + 1] += _kernel.PanelWidth;
+            int width = Math.Min(_kernel.PanelWidth, _width - column);
+            for (int tile = tiles.First; tile < tiles.End; tile++)
+            {
+                for (int i = 0; i < Rows; i++)
+                {
+                    // Rows past the last window column repeat it; those of packed values are there.
+                    int row = Math.Min((tile * Rows) + i, _height - 1);
+                    places[i] = _swaps ? (row / _window.Run * pitch) + (row % _window.Run) : ((tile - tiles.First) * pitch) + i;
+                }
+
+                ComputeTile(tile * Rows, width, count, places, pairs, tiles.Output + (band * (nint)_width) + column, ref tiles);
             }
         }
     }
 
     [SkipLocalsInit]
-    private void ComputeTile(int row, int columns, int pixels, float* left, float* right, int* offsets, float* target, bool accumulate)
+    private void ComputeTile(int row, int width, int count, nint* places, float** pairs, float* target, ref Tiles tiles)
     {
-        int vectors = _kernel.VectorsFor(columns), rows = Math.Min(Rows, _columns - row);
-        nint stride = _window.Depth;
-        target += row * stride;
+        int vectors = _kernel.VectorsFor(width), rows = Math.Min(Rows, _height - row);
+        target += row * (nint)_stride;
         float* beside = stackalloc float[Rows * MicroKernel.MaxPanelWidth];
         float** outputs = stackalloc float*[Rows];
-        bool isTail = columns < vectors * _kernel.Lanes;
+        bool isTail = width < vectors * _kernel.Lanes;
         for (int i = 0; i < Rows; i++)
-            outputs[i] = isTail || i >= rows ? beside + (i * MicroKernel.MaxPanelWidth) : target + (i * stride);
+            outputs[i] = isTail || i >= rows ? beside + (i * MicroKernel.MaxPanelWidth) : target + (i * (nint)_stride);
         for (int i = 0; i < rows && !isTail; i++)
-            Prefetch(outputs[i], columns);
-        _kernel.Outer(vectors, pixels, left, right, offsets, outputs, accumulate && !isTail);
-        for (int i = 0; isTail && i < rows; i++, target += stride)
+            Prefetch(outputs[i], width);
+        _kernel.Outer(vectors, count, places, pairs, outputs, tiles.Accumulate && !isTail, tiles.Ahead.Next(count, pairs));
+        for (int i = 0; isTail && i < rows; i++, target += _stride)
         {
-            for (int j = 0; j < columns; j++)
-                target[j] = accumulate ? target[j] + outputs[i][j] : outputs[i][j];
+            for (int j = 0; j < width; j++)
+                target[j] = tiles.Accumulate ? target[j] + outputs[i][j] : outputs[i][j];
+        }
+    }
+
+    /// <summary>Packs columns of values by sixes as [tiles, pixels, 6], zero past the last one, in one pass over values.</summary>
+    private void PackSixes(float* values, in Tiles tiles, int pixels, float* packed, nint size)
+    {
+        int endFull = Math.Min(tiles.End, _columns / Rows);
+        for (int p = 0; p < pixels; p++, values += _columns, packed += Rows)
+        {
+            float* from = values + (tiles.First * Rows), to = packed;
+            for (int tile = tiles.First; tile < endFull; tile++, from += Rows, to += size)
+            {
+                Vector128.Load(from).Store(to);
+                Vector64.Load(from + 4).Store(to + 4);
+            }
+
+            for (int i = 0; endFull < tiles.End && i < Rows; i++)
+                to[i] = (endFull * Rows) + i < _columns ? from[i] : 0;
         }
     }
 
     /// <summary>Asks for a row of the result, which is needed when its sums are done and may lie far away by then.</summary>
     private static void Prefetch(float* row, int columns)
     {
-        const int FloatsOfCacheLine = 16;
         for (int j = 0; Sse.IsSupported && j < columns; j += FloatsOfCacheLine)
             Sse.Prefetch0(row + j);
     }
 
-    /// <summary>Copies each window to a row of its own, as wide as whole registers, and writes the rows' offsets.</summary>
-    private float* Unroll(in GemmBlock windows, int* offsets, GemmScratch scratch)
-    {
-        const int Step = 4;
-        int stride = _kernel.VectorsFor(_width) * _kernel.Lanes;
-        float* rows = scratch.Staging.Take<float>((windows.Pixels * (long)stride) + Step), row = rows;
-        for (int p = 0; p < windows.Pixels; p++, row += stride)
-        {
-            float* from = windows.Starts[p], to = row;
-            for (int band = 0; band < _window.R; band++, from += windows.Pitch, to += _window.Run)
-            {
-                // What a copy writes past the end, the next one overwrites.
-                for (int i = 0; i < _window.Run; i += Step)
-                    Vector128.Load(from + i).Store(to + i);
-            }
-
-            new Span<float>(to, stride - _width).Clear();
-            offsets[p] = p * stride;
-        }
-
-        return rows;
-    }
-
-    /// <summary>Packs columns of values by sixes as [tiles, pixels, 6], zero past the last one, in one pass over values.</summary>
-    private void PackSixes(float* values, int firstTile, int endTile, int pixels, float* packed)
-    {
-        nint size = pixels * (nint)Rows;
-        int endFull = Math.Min(endTile, _columns / Rows);
-        for (int p = 0; p < pixels; p++, values += _columns, packed += Rows)
-        {
-            float* from = values + (firstTile * Rows), to = packed;
-            for (int tile = firstTile; tile < endFull; tile++, from += Rows, to += size)
-            {
-                Vector128.Load(from).Store(to);
-                Vector64.Load(from + 4).Store(to + 4);
-            }
-
-            for (int i = 0; endFull < endTile && i < Rows; i++)
-                to[i] = (endFull * Rows) + i < _columns ? from[i] : 0;
-        }
-    }
-
     /// <summary>Adds the partial results of values [first, end) in order of their segments.</summary>
-    private void AddSegments(float* result, nint first, nint end)
+    private void AddSegments(float* result, nint first, nint end, bool accumulate)
     {
-        nint size = _columns * (nint)_window.Depth, i = first;
+        nint size = _height * (nint)_stride, i = first;
         for (; i + Vector<float>.Count <= end; i += Vector<float>.Count)
         {
-            var sum = _accumulate ? Vector.Load(result + i) : Vector<float>.Zero;
+            var sum = accumulate ? Vector.Load(result + i) : Vector<float>.Zero;
             for (nint segment = 0; segment < _segments; segment++)
                 sum += Vector.Load(_output + (segment * size) + i);
             sum.Store(result + i);
@@ -221,10 +287,36 @@ internal sealed unsafe class GemmOuter
 
         for (; i < end; i++)
         {
-            float sum = _accumulate ? result[i] : 0;
+            float sum = accumulate ? result[i] : 0;
             for (nint segment = 0; segment < _segments; segment++)
                 sum += _output[(segment * size) + i];
             result[i] = sum;
         }
+    }
+
+    /// <summary>Adds rows [first, end) of transposed partial results, in order of their segments, to columns of the result.</summary>
+    private void AddTransposed(float* result, nint first, nint end, bool accumulate)
+    {
+        nint size = _height * (nint)_stride;
+        for (nint row = first; row < end; row++)
+        {
+            float* partial = _output + (row * _stride), target = result + row;
+            for (nint column = 0; column < _stride; column++, target += _height)
+            {
+                float sum = accumulate ? *target : 0;
+                for (nint segment = 0; segment < _segments; segment++)
+                    sum += partial[(segment * size) + column];
+                *target = sum;
+            }
+        }
+    }
+
+    /// <summary>The tiles that a work item computes of a block.</summary>
+    private struct Tiles(int first, int end, float* output, bool accumulate, GemmAhead ahead)
+    {
+        public readonly int First = first, End = end;
+        public readonly float* Output = output;
+        public readonly bool Accumulate = accumulate;
+        public GemmAhead Ahead = ahead;
     }
 }

@@ -11,20 +11,17 @@ internal sealed unsafe class GemmScratch
     /// <summary>Zero-padded copy of the part of the input that a block of pixels reads.</summary>
     public AlignedBuffer Slab { get; } = new();
 
-    /// <summary>Windows of a block, each unrolled to a row.</summary>
-    public AlignedBuffer Staging { get; } = new();
-
     /// <summary>Row pointers of a block.</summary>
     public AlignedBuffer Pointers { get; } = new();
 
     /// <summary>Target rows of a block.</summary>
     public AlignedBuffer Targets { get; } = new();
 
-    /// <summary>Row offsets of a block.</summary>
-    public AlignedBuffer Offsets { get; } = new();
-
     /// <summary>The left operand of a block, six columns at a time.</summary>
     public AlignedBuffer Packed { get; } = new();
+
+    /// <summary>Starts of the rows of both sides of a product over a block's pixels.</summary>
+    public AlignedBuffer Pairs { get; } = new();
 
     /// <summary>Columns of a block that do not fill a register.</summary>
     public AlignedBuffer Tail { get; } = new();

@@ -39,6 +39,19 @@ internal readonly record struct GemmWindow(
     public bool IsClipped => Depth > 0 && (OriginY < 0 || OriginX < 0
         || OriginY + ((OutH - 1) * Step) + R > H || OriginX + ((OutW - 1) * Step) + S > W);
 
+    /// <summary>The first image row, all columns of it, that windows of the given line read.</summary>
+    /// <param name="images">[N, H, W, C].</param>
+    /// <param name="line">Number of the line among those of all images.</param>
+    public unsafe float* Line(float* images, int line)
+    {
+        (int image, int row) = Math.DivRem(line, OutH);
+        return images + (((image * (nint)H) + Math.Clamp(OriginY + (row * Step), 0, H)) * W * C);
+    }
+
+    /// <summary>About how many floats of the images the windows of some lines read, each counted once.</summary>
+    /// <param name="lines">Number of lines.</param>
+    public nint FloatsOf(int lines) => lines * Math.Min(Step, R) * (nint)W * C;
+
     /// <summary>Lines per block: about the given number of pixels, and whole images or equal parts of one where that is near.</summary>
     /// <param name="pixels">Pixels wanted per block.</param>
     public int LinesPerBlock(int pixels)

@@ -40,17 +40,18 @@ internal abstract unsafe class MicroKernel
     /// <param name="panel">[taps · run, width].</param>
     /// <param name="output">[6] starts of the output rows, each width floats.</param>
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
-    public abstract void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate);
+    /// <param name="ahead">Memory to ask for alongside, see <see cref="GemmAhead"/>.</param>
+    public abstract void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate, byte* ahead);
 
-    /// <summary>output[i][j] (+)= sum over p of a[p · 6 + i] · b[bOffsets[p] + j]: a product that reduces over rows.</summary>
-    /// <param name="vectors">Registers per row of b; width = vectors · lanes.</param>
+    /// <summary>output[i][j] (+)= sum over p of pairs[p, 0][columns[i]] · pairs[p, 1][j]: a product that reduces over rows.</summary>
+    /// <param name="vectors">Registers per row of the right matrix; width = vectors · lanes.</param>
     /// <param name="count">Rows to reduce over.</param>
-    /// <param name="a">[count, 6].</param>
-    /// <param name="b">width neighbours are read at each offset.</param>
-    /// <param name="bOffsets">[count], in floats.</param>
+    /// <param name="columns">[6] places in a row of the left matrix, in floats.</param>
+    /// <param name="pairs">[count, 2] rows of the left matrix and of the right one, of which width neighbours are read.</param>
     /// <param name="output">[6] starts of the output rows, each width floats.</param>
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
-    public abstract void Outer(int vectors, int count, float* a, float* b, int* bOffsets, float** output, bool accumulate);
+    /// <param name="ahead">Memory to ask for alongside, see <see cref="GemmAhead"/>.</param>
+    public abstract void Outer(int vectors, int count, nint* columns, float** pairs, float** output, bool accumulate, byte* ahead);
 
     /// <summary>row[j] = activation(row[j] + bias[j] + residual[j]) over whole registers.</summary>
     /// <param name="vectors">Registers in the row.</param>
@@ -70,25 +71,25 @@ internal sealed unsafe partial class MicroKernel<L, V> : MicroKernel
 
     public override int PanelWidth => L.Count * L.TileVectors;
 
-    public override void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate)
+    public override void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate, byte* ahead)
     {
         switch (vectors)
         {
-            case 1: Dot<OneVector>(taps, run, rows, panel, output, accumulate); break;
-            case 2: Dot<TwoVectors>(taps, run, rows, panel, output, accumulate); break;
-            case 3: Dot<ThreeVectors>(taps, run, rows, panel, output, accumulate); break;
-            default: Dot<FourVectors>(taps, run, rows, panel, output, accumulate); break;
+            case 1: Dot<OneVector>(taps, run, rows, panel, output, accumulate, ahead); break;
+            case 2: Dot<TwoVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
+            case 3: Dot<ThreeVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
+            default: Dot<FourVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
         }
     }
 
-    public override void Outer(int vectors, int count, float* a, float* b, int* bOffsets, float** output, bool accumulate)
+    public override void Outer(int vectors, int count, nint* columns, float** pairs, float** output, bool accumulate, byte* ahead)
     {
         switch (vectors)
         {
-            case 1: Outer<OneVector>(count, a, b, bOffsets, output, accumulate); break;
-            case 2: Outer<TwoVectors>(count, a, b, bOffsets, output, accumulate); break;
-            case 3: Outer<ThreeVectors>(count, a, b, bOffsets, output, accumulate); break;
-            default: Outer<FourVectors>(count, a, b, bOffsets, output, accumulate); break;
+            case 1: Outer<OneVector>(count, columns, pairs, output, accumulate, ahead); break;
+            case 2: Outer<TwoVectors>(count, columns, pairs, output, accumulate, ahead); break;
+            case 3: Outer<ThreeVectors>(count, columns, pairs, output, accumulate, ahead); break;
+            default: Outer<FourVectors>(count, columns, pairs, output, accumulate, ahead); break;
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Diffusion.Gpu.Kernels;
 
@@ -6,7 +7,8 @@ namespace Diffusion.Gpu.Kernels;
 internal sealed unsafe partial class MicroKernel<L, V>
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Dot<N>(int taps, nint run, float** rows, float* panel, float** output, bool accumulate)
+    private static void Dot<N>(int taps, nint run, float** rows, float* panel, float** output, bool accumulate,
+        byte* ahead)
         where N : struct, IVectorCount
     {
         V s00 = default, s01 = default, s02 = default, s03 = default;
@@ -19,8 +21,13 @@ internal sealed unsafe partial class MicroKernel<L, V>
         for (; taps > 0; taps--, rows += Rows)
         {
             float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
-            for (nint k = 0; k < run; k++, panel += N.Count * L.Count)
+            for (nint k = 0; k < run; k++, panel += N.Count * L.Count, ahead += GemmAhead.Step)
             {
+                if (Sse.IsSupported)
+                {
+                    Sse.Prefetch1(ahead);
+                }
+
                 V b0 = L.Load(panel);
                 V b1 = N.Count > 1 ? L.Load(panel + L.Count) : default;
                 V b2 = N.Count > 2 ? L.Load(panel + (2 * L.Count)) : default;

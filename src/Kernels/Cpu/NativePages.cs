@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Diffusion.Gpu.Kernels;
 
-/// <summary>Native memory for values that loops stream over: aligned to cache lines, and on large pages where the system has them.</summary>
+/// <summary>Native memory for values that loops stream over: aligned to cache lines, on large pages where the system has them.</summary>
 /// <remarks>
 /// Linux by default gives large pages only to those who ask. A core translates addresses of 6 MiB without a walk through page tables
 /// on small pages, of gigabytes on large ones; in a virtual machine each walk costs twice.

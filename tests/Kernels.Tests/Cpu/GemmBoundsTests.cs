@@ -18,6 +18,8 @@ public sealed unsafe partial class GemmBoundsTests
         new(1, 9, 9, 16, 17, 3, 3, 2, 0, 0),
         new(1, 8, 8, 64, 64, 2, 2, 2, 0, 0),
         new(1, 11, 11, 3, 64, 7, 7, 1, 3, 3),
+        new(3, 4, 4, 192, 10, 3, 3, 1, 1, 1),
+        new(1, 3, 3, 64, 6, 5, 5, 1, 4, 4),
     ];
 
     [Test]

@@ -34,6 +34,9 @@ public sealed unsafe class GemmConv2DTests
         new(33, 1, 1, 70, 130, 1, 1, 1, 0, 0),
         new(700, 1, 1, 16, 6, 1, 1, 1, 0, 0),
         new(1, 40, 300, 3, 8, 3, 3, 1, 1, 1),
+        new(3, 23, 26, 64, 20, 3, 3, 2, 1, 1),
+        new(7, 6, 6, 192, 22, 3, 3, 1, 1, 1),
+        new(1, 3, 3, 80, 9, 5, 5, 1, 4, 4),
     ];
 
     private static MicroKernel Kernel(int lanes) => lanes switch
