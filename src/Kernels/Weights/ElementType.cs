@@ -94,6 +94,58 @@ public static class ElementTypes
         }
     }
 
+    /// <summary>Converts stored floats to another float type, rounding once to nearest, ties to even.</summary>
+    /// <param name="from">Type of the source.</param>
+    /// <param name="source">Little-endian elements.</param>
+    /// <param name="to">Type of the destination.</param>
+    /// <param name="destination">Room for as many elements.</param>
+    /// <exception cref="ArgumentException">A type is no float, or the lengths do not agree.</exception>
+    public static void Round(ElementType from, ReadOnlySpan<byte> source, ElementType to, Span<byte> destination)
+    {
+        int size = from.Size(), width = to.Size();
+        if (!from.IsFloat() || !to.IsFloat() || source.Length / size != destination.Length / width || source.Length % size != 0)
+        {
+            throw new ArgumentException($"{source.Length} bytes of {from} into {destination.Length} bytes of {to}", nameof(source));
+        }
+
+        Span<double> values = stackalloc double[256];
+        for (int done = 0; done < source.Length / size; done += values.Length)
+        {
+            var block = values[..Math.Min(values.Length, (source.Length / size) - done)];
+            ToDoubles(from, source.Slice(done * size, block.Length * size), block);
+            for (int i = 0; i < block.Length; i++)
+            {
+                var element = destination.Slice((done + i) * width, width);
+                switch (to)
+                {
+                    case ElementType.F64: BinaryPrimitives.WriteDoubleLittleEndian(element, block[i]); break;
+                    case ElementType.F32: BinaryPrimitives.WriteSingleLittleEndian(element, (float)block[i]); break;
+                    case ElementType.F16: BinaryPrimitives.WriteHalfLittleEndian(element, (Half)block[i]); break;
+                    default: BinaryPrimitives.WriteUInt16LittleEndian(element, ToBFloat16(block[i])); break;
+                }
+            }
+        }
+    }
+
+    /// <summary>The upper half of a 32-bit float, rounded to nearest even; any NaN becomes the quiet one.</summary>
+    private static ushort ToBFloat16(double value)
+    {
+        if (double.IsNaN(value))
+        {
+            return 0x7FC0;
+        }
+
+        // Rounded to odd on the way, so that the second rounding sees whether the first one dropped anything.
+        float single = (float)value;
+        uint bits = BitConverter.SingleToUInt32Bits(single);
+        if (single != value)
+        {
+            bits = (Math.Abs((double)single) > Math.Abs(value) ? bits - 1 : bits) | 1;
+        }
+
+        return (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
     /// <summary>Widens stored integers and booleans.</summary>
     /// <exception cref="OverflowException">A U64 value exceeds 2^63 - 1.</exception>
     internal static void ToIntegers(ElementType type, ReadOnlySpan<byte> source, Span<long> destination)

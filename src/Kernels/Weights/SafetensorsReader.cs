@@ -161,6 +161,24 @@ public sealed class SafetensorsReader : IDisposable
         return values;
     }
 
+    /// <summary>Copies a tensor's stored bytes in blocks, whatever its type and size.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="destination">Receives the little-endian bytes, row-major.</param>
+    /// <exception cref="WeightsException">The tensor is missing.</exception>
+    public void CopyTo(string name, Stream destination)
+    {
+        ArgumentNullException.ThrowIfNull(destination);
+        var (entry, offset) = Find(name);
+        var block = new byte[Math.Min(1 << 20, entry.ByteLength)];
+        for (long done = 0; done < entry.ByteLength;)
+        {
+            var part = block.AsSpan(0, (int)Math.Min(block.Length, entry.ByteLength - done));
+            ReadFully(part, dataStart + offset + done, name);
+            destination.Write(part);
+            done += part.Length;
+        }
+    }
+
     /// <summary>Closes the file.</summary>
     public void Dispose() => file.Dispose();
 

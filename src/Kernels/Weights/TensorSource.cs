@@ -60,9 +60,34 @@ public sealed class TensorSource
     public static TensorSource Bytes(string name, ElementType type, int[] shape, ReadOnlyMemory<byte> values) =>
         new(name, type, shape, (source, stream) => source.Write(stream, values.Span, type.Size()));
 
+    /// <summary>A tensor whose elements are written piece by piece, so that not even one tensor has to fit memory.</summary>
+    /// <param name="name">Unique within the file.</param>
+    /// <param name="type">Type of the elements.</param>
+    /// <param name="shape">Sizes, outermost first.</param>
+    /// <param name="write">Writes the elements' little-endian bytes, row-major and exactly as many as the shape takes.</param>
+    public static TensorSource Streamed(string name, ElementType type, int[] shape, Action<Stream> write)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        return new(name, type, shape, (source, stream) =>
+        {
+            long start = stream.Position;
+            write(stream);
+            if (stream.Position - start != source.Entry.ByteLength)
+            {
+                throw new ArgumentException($"tensor '{name}': {stream.Position - start} bytes were written, "
+                    + $"{type} [{string.Join(", ", shape)}] takes {source.Entry.ByteLength}", nameof(write));
+            }
+        });
+    }
+
+    /// <summary>The same elements under another name.</summary>
+    /// <param name="name">Unique within the file.</param>
+    public TensorSource Named(string name) => Streamed(name, Entry.Type, [.. Entry.Shape], Write);
+
     /// <summary>Writes the elements, little-endian and row-major.</summary>
+    /// <param name="stream">Where to; must know its position.</param>
     /// <exception cref="ArgumentException">The number of elements differs from the shape's.</exception>
-    internal void Write(Stream stream) => write(stream);
+    public void Write(Stream stream) => write(stream);
 
     private void Write<T>(Stream stream, ReadOnlySpan<T> values, int unitsPerElement = 1)
         where T : unmanaged
