@@ -72,6 +72,19 @@ public static class UnetWeights
             unet.Parameters.StateOf(state, parameter).CopyFrom(slot.FromFile(file.ReadSingles(prefix + slot.Name)));
     }
 
+    /// <summary>Compares what a file has with what a network wants.</summary>
+    /// <param name="layout">What the network wants: <see cref="Unet.LayoutOf"/>.</param>
+    /// <param name="source">Where the tensors come from, for messages.</param>
+    /// <param name="entries">What there is.</param>
+    /// <param name="prefix">Only names that begin so count, and the rest of them is compared.</param>
+    /// <exception cref="WeightsException">Tensors are missing, left over or of another shape; all are listed at once.</exception>
+    public static void Check(WeightLayout layout, string source, IEnumerable<TensorEntry> entries, string prefix = "")
+    {
+        ArgumentNullException.ThrowIfNull(layout);
+        ArgumentNullException.ThrowIfNull(entries);
+        Check(layout.Slots, source, entries, prefix);
+    }
+
     private static TensorSource Source(string prefix, WeightSlot slot, Tensor values)
         => TensorSource.Singles(prefix + slot.Name, slot.FileShape.Extents.ToArray(), () => slot.ToFile(values.ToArray()));
 

@@ -29,6 +29,9 @@ public sealed class GaussianDiffusion
     /// <summary>The noise variances.</summary>
     public NoiseSchedule Schedule { get; }
 
+    /// <summary>How much the squared error of each step counts.</summary>
+    public ReadOnlyMemory<float> LossWeights => _lossWeights;
+
     internal NoiseMaps Maps { get; }
 
     /// <summary>The loss of a batch whose times and noises are drawn.</summary>

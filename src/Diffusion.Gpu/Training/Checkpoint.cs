@@ -5,6 +5,22 @@ using Diffusion.Gpu.Kernels.Weights;
 
 namespace Diffusion.Gpu.Training;
 
+/// <summary>The tensors of a checkpoint: what a training step changes.</summary>
+public enum CheckpointPart
+{
+    /// <summary>The weights that training left.</summary>
+    Model,
+
+    /// <summary>Their average.</summary>
+    Average,
+
+    /// <summary>Adam's average of the gradients.</summary>
+    FirstMoment,
+
+    /// <summary>Adam's average of the squared gradients.</summary>
+    SecondMoment,
+}
+
 /// <summary>A checkpoint file: the run's options and counters, which lie in its metadata, and the way to its tensors.</summary>
 /// <remarks>One safetensors file with PyTorch's names and shapes: the trained weights under "model.", their average under "ema.", Adam's
 /// moments under "opt.exp_avg." and "opt.exp_avg_sq.". It opens without any other file.</remarks>
@@ -12,10 +28,6 @@ public sealed record Checkpoint
 {
     private const string FormatName = "diffusion.gpu";
     private const string FormatVersion = "1";
-    private const string OnlinePrefix = "model.";
-    private const string AveragePrefix = "ema.";
-    private const string FirstMomentPrefix = "opt.exp_avg.";
-    private const string SecondMomentPrefix = "opt.exp_avg_sq.";
 
     /// <summary>The file.</summary>
     public required string Path { get; init; }
@@ -35,7 +47,7 @@ public sealed record Checkpoint
     /// <summary>Time spent training.</summary>
     public required TimeSpan Elapsed { get; init; }
 
-    /// <summary>The data set's <see cref="ImageDataset.Fingerprint"/>.</summary>
+    /// <summary>The data set's <see cref="ImageDataset.Fingerprint"/>; empty where it is not known, and any may be resumed with.</summary>
     public required string Dataset { get; init; }
 
     /// <summary>The score of this checkpoint's own averaged weights; null where there is none yet.</summary>
@@ -43,6 +55,23 @@ public sealed record Checkpoint
 
     /// <summary>The best score of the run so far.</summary>
     public EvaluationRecord? Best { get; init; }
+
+    /// <summary>What the names of a part's tensors begin with; the rest is the weight's name in <see cref="WeightLayout"/>.</summary>
+    public static string PrefixOf(CheckpointPart part) => part switch
+    {
+        CheckpointPart.Model => "model.",
+        CheckpointPart.Average => "ema.",
+        CheckpointPart.FirstMoment => "opt.exp_avg.",
+        CheckpointPart.SecondMoment => "opt.exp_avg_sq.",
+        _ => throw new ArgumentOutOfRangeException(nameof(part), part, "no such part"),
+    };
+
+    /// <summary>Whether metadata are those of a checkpoint.</summary>
+    public static bool IsCheckpoint(IReadOnlyDictionary<string, string> metadata)
+    {
+        ArgumentNullException.ThrowIfNull(metadata);
+        return metadata.GetValueOrDefault("format") == FormatName;
+    }
 
     /// <summary>Reads a checkpoint's options and counters.</summary>
     /// <exception cref="WeightsException">The file is missing, cut short, or no checkpoint.</exception>
@@ -92,7 +121,7 @@ public sealed record Checkpoint
         var unet = new Unet(device, checkpoint.Options.Unet, checkpoint.Options.Trainer.Seed);
         try
         {
-            UnetWeights.Load(unet, file, path, averaged ? AveragePrefix : OnlinePrefix);
+            UnetWeights.Load(unet, file, path, PrefixOf(averaged ? CheckpointPart.Average : CheckpointPart.Model));
             return new TrainedModel(checkpoint, unet, new GaussianDiffusion(checkpoint.Options.Diffusion));
         }
         catch
@@ -102,9 +131,10 @@ public sealed record Checkpoint
         }
     }
 
-    /// <summary>Writes the state to <see cref="Path"/>, whole or not at all.</summary>
+    /// <summary>Writes a checkpoint to <see cref="Path"/>, whole or not at all.</summary>
+    /// <param name="tensors">The four parts; without the moments of Adam a run goes on with fresh ones.</param>
     /// <exception cref="IOException">The file cannot be written; a previous one is untouched.</exception>
-    internal void Save(TrainingState state)
+    public void Write(IEnumerable<TensorSource> tensors)
     {
         var metadata = new Dictionary<string, string>
         {
@@ -122,14 +152,18 @@ public sealed record Checkpoint
             metadata["score"] = JsonSerializer.Serialize(Score, OptionsJson.Compact);
         if (Best is not null)
             metadata["best_score"] = JsonSerializer.Serialize(Best, OptionsJson.Compact);
-        SafetensorsWriter.Write(Path, metadata,
-        [
-            .. UnetWeights.Save(state.Online, OnlinePrefix),
-            .. UnetWeights.Save(state.Average, AveragePrefix),
-            .. UnetWeights.SaveState(state.Online, state.Adam.FirstMoment, FirstMomentPrefix),
-            .. UnetWeights.SaveState(state.Online, state.Adam.SecondMoment, SecondMomentPrefix),
-        ]);
+        SafetensorsWriter.Write(Path, metadata, tensors);
     }
+
+    /// <summary>Writes the state to <see cref="Path"/>, whole or not at all.</summary>
+    /// <exception cref="IOException">The file cannot be written; a previous one is untouched.</exception>
+    internal void Save(TrainingState state) => Write(
+    [
+        .. UnetWeights.Save(state.Online, PrefixOf(CheckpointPart.Model)),
+        .. UnetWeights.Save(state.Average, PrefixOf(CheckpointPart.Average)),
+        .. UnetWeights.SaveState(state.Online, state.Adam.FirstMoment, PrefixOf(CheckpointPart.FirstMoment)),
+        .. UnetWeights.SaveState(state.Online, state.Adam.SecondMoment, PrefixOf(CheckpointPart.SecondMoment)),
+    ]);
 
     /// <summary>Brings a state to where the checkpoint left it.</summary>
     /// <exception cref="WeightsException">Tensors are missing, left over or of another shape: every fault is listed.</exception>
@@ -137,10 +171,15 @@ public sealed record Checkpoint
     {
         using var file = SafetensorsReader.Open(Path);
         var faults = new List<WeightsException>();
-        Attempt(faults, () => UnetWeights.Load(state.Online, file, Path, OnlinePrefix));
-        Attempt(faults, () => UnetWeights.Load(state.Average, file, Path, AveragePrefix));
-        Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.FirstMoment, file, Path, FirstMomentPrefix));
-        Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.SecondMoment, file, Path, SecondMomentPrefix));
+        Attempt(faults, () => UnetWeights.Load(state.Online, file, Path, PrefixOf(CheckpointPart.Model)));
+        Attempt(faults, () => UnetWeights.Load(state.Average, file, Path, PrefixOf(CheckpointPart.Average)));
+        if (AdamSteps > 0)
+        {
+            Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.FirstMoment, file, Path,
+                PrefixOf(CheckpointPart.FirstMoment)));
+            Attempt(faults, () => UnetWeights.LoadState(state.Online, state.Adam.SecondMoment, file, Path,
+                PrefixOf(CheckpointPart.SecondMoment)));
+        }
         if (faults.Count > 0)
             throw new WeightsException(Path, null, string.Join("; ", faults.Select(fault => fault.Got)), faults[0].Wanted);
         state.Adam.Steps = AdamSteps;
@@ -161,7 +200,7 @@ public sealed record Checkpoint
 
     private static Checkpoint FromMetadata(string path, IReadOnlyDictionary<string, string> metadata)
     {
-        if (metadata.GetValueOrDefault("format") != FormatName)
+        if (!IsCheckpoint(metadata))
         {
             throw new WeightsException(path, null, "its metadata names no training run",
                 "expected a checkpoint written by this program; weights of other programs have to be converted first");

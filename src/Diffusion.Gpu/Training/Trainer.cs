@@ -115,7 +115,7 @@ public sealed partial class Trainer : IDisposable
             options.CheckContinues(checkpoint.Options);
         else if (folder.HasOptions)
             options.CheckContinues(folder.ReadOptions());
-        if (checkpoint is not null && checkpoint.Dataset != dataset.Fingerprint)
+        if (checkpoint is { Dataset.Length: > 0 } && checkpoint.Dataset != dataset.Fingerprint)
         {
             throw new ImageFormatException(dataset.Path, "its files are not those that the run was begun with",
                 "give the same folder or archive, unchanged, or begin a new run");
