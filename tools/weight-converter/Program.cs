@@ -1,0 +1,3 @@
+using Diffusion.Gpu.WeightConverter;
+
+return await ConverterTool.RunAsync(args, Console.Out, Console.Error);
