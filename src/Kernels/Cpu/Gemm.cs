@@ -3,7 +3,7 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>target = epilogue(windows · packed): convolutions, their input gradients, linear layers and matrix products.</summary>
 /// <remarks>
 /// Work is cut into blocks of pixels times groups of panels. A block's windows are pointers into the images, or into a padded copy of
-/// just the lines it reads, which stays in the second-level cache. A panel is read in pieces that stay in that cache too while
+/// just the lines it reads, which stays in the second-level cache; on small images they are pointers to single taps. A panel is read in pieces that stay in that cache too while
 /// all tiles of the block pass over them. The cut into items may depend on the number of threads because no sum does: each runs in
 /// order of depth, in pieces that the depth alone decides.
 /// </remarks>
@@ -30,6 +30,7 @@ internal sealed unsafe class Gemm
     private readonly MicroKernel _kernel;
     private readonly GemmTarget _target;
     private readonly GemmEpilogue _epilogue;
+    private readonly bool _byTap;
     private readonly Piece[] _pieces;
     private readonly int _linesPerBlock;
     private readonly int _blocks;
@@ -43,7 +44,8 @@ internal sealed unsafe class Gemm
         _kernel = packed.Kernel;
         _target = target;
         _epilogue = epilogue;
-        _pieces = [.. Pieces(window.R, window.Run)];
+        _byTap = GemmTaps.Pays(window);
+        _pieces = [.. _byTap ? Pieces(window.R * window.S, window.C, 1) : Pieces(window.R, window.Run, DepthOfPiece)];
         int pixels = FloatsOfBlock / Math.Max(1, window.C * window.Step * window.Step);
         _linesPerBlock = window.LinesPerBlock(Math.Clamp(pixels, FewestPixels, MostPixels));
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
@@ -71,12 +73,15 @@ internal sealed unsafe class Gemm
         int block = item / _groups, group = item % _groups;
         int first = block * _linesPerBlock, end = Math.Min(_window.Lines, first + _linesPerBlock);
         var scratch = GemmScratch.Current;
-        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped, scratch);
+        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped && !_byTap, scratch);
+        int* order = scratch.Order.Take<int>(windows.Pixels + Rows);
+        GemmTaps.Order(windows.Pixels, _byTap && (end - first) % _window.OutH == 0 ? _window.OutH * _window.OutW : 1, order);
         float** targets = Targets(first, end, scratch);
+        var taps = _byTap ? GemmTaps.Create(_window, windows, order, scratch) : default;
         var ahead = Ahead(item + ForkJoinPool.Threads);
         int panels = _packed.Panels;
         for (int panel = group * panels / _groups; panel < (group + 1) * panels / _groups; panel++)
-            ComputePanel(panel, windows, targets, first * (long)_window.OutW, ref ahead, scratch);
+            ComputePanel(panel, windows, taps, order, targets, first, ref ahead, scratch);
     }
 
     /// <summary>What the item reads and writes that this thread is likely to take next.</summary>
@@ -108,8 +113,8 @@ internal sealed unsafe class Gemm
         return targets;
     }
 
-    private void ComputePanel(int panel, in GemmBlock windows, float** targets, long firstPixel, ref GemmAhead ahead,
-        GemmScratch scratch)
+    private void ComputePanel(int panel, in GemmBlock windows, in GemmTaps taps, int* order, float** targets, int firstLine,
+        ref GemmAhead ahead, GemmScratch scratch)
     {
         int vectors = _packed.VectorsOf(panel), width = vectors * _kernel.Lanes, column = panel * _kernel.PanelWidth;
         // Columns that do not fill their registers, and rows past the last pixel, are computed beside the target.
@@ -118,43 +123,62 @@ internal sealed unsafe class Gemm
         float** outputs = stackalloc float*[Rows];
         float** starts = stackalloc float*[Rows * Math.Max(1, _window.R)];
         float* data = _packed.Panel(panel);
+        bool* started = stackalloc bool[(windows.Pixels / Rows) + 1];
+        new Span<bool>(started, (windows.Pixels / Rows) + 1).Clear();
         foreach (ref readonly var piece in _pieces.AsSpan())
         {
+            nint size = piece.Taps * piece.Length * width;
+            float* part = data + (piece.Start * (nint)width);
+            var following = new GemmAhead(part + size, size, part, 0);
             for (int tile = 0; tile < windows.Pixels; tile += Rows)
             {
-                for (int tap = 0; tap < piece.Taps; tap++)
+                int depths = piece.Taps, rows = Math.Min(Rows, windows.Pixels - tile);
+                ref bool isStarted = ref started[tile / Rows];
+                if (!_byTap)
+                    Find(piece, windows, tile, starts);
+                else if (!taps.Find(piece.Tap, piece.Offset, firstLine, tile, starts))
+                    depths = 0;
+
+                for (int i = 0; i < Rows; i++)
+                    outputs[i] = isTail || i >= rows ? beside + ((tile + i) * (nint)width) : targets[order[tile + i]] + column;
+                if (depths > 0 || (piece.IsLast && !isStarted))
                 {
-                    nint offset = ((piece.Tap + tap) * windows.Pitch) + piece.Offset;
-                    for (int i = 0; i < Rows; i++)
-                        starts[(tap * Rows) + i] = windows.Starts[tile + i] + offset;
+                    bool accumulate = isStarted || (_target.Accumulate && !isTail);
+                    byte* next = ahead.IsDone ? following.Next(depths * piece.Length, part) : ahead.Next(depths * piece.Length, part);
+                    _kernel.Dot(vectors, depths, piece.Length, starts, part, outputs, accumulate, next);
+                    isStarted = true;
                 }
 
-                int rows = Math.Min(Rows, windows.Pixels - tile);
-                for (int i = 0; i < Rows; i++)
-                    outputs[i] = isTail || i >= rows ? beside + ((tile + i) * (nint)width) : targets[tile + i] + column;
-                bool accumulate = piece.Start > 0 || (_target.Accumulate && !isTail);
-                float* part = data + (piece.Start * (nint)width);
-                byte* next = ahead.Next(piece.Taps * piece.Length, part);
-                _kernel.Dot(vectors, piece.Taps, piece.Length, starts, part, outputs, accumulate, next);
                 if (piece.IsLast)
-                    Finish(panel, rows, outputs, targets + tile, firstPixel + tile, isTail);
+                    Finish(panel, rows, outputs, targets, order + tile, firstLine * (long)_window.OutW, isTail);
             }
         }
     }
 
+    /// <summary>Writes the starts of a piece's window rows for the six pixels of a tile.</summary>
+    private static void Find(in Piece piece, in GemmBlock windows, int tile, float** starts)
+    {
+        for (int tap = 0; tap < piece.Taps; tap++)
+        {
+            nint offset = ((piece.Tap + tap) * windows.Pitch) + piece.Offset;
+            for (int i = 0; i < Rows; i++)
+                starts[(tap * Rows) + i] = windows.Starts[tile + i] + offset;
+        }
+    }
+
     /// <summary>Applies the epilogue to a finished tile and brings a tail home.</summary>
-    private void Finish(int panel, int rows, float** outputs, float** targets, long pixel, bool isTail)
+    private void Finish(int panel, int rows, float** outputs, float** targets, int* order, long firstPixel, bool isTail)
     {
         int column = panel * _kernel.PanelWidth, columns = _packed.ColumnsOf(panel);
         if (!_epilogue.IsEmpty)
         {
             for (int i = 0; i < rows; i++)
-                _epilogue.Apply(_kernel, outputs[i], pixel + i, column, columns);
+                _epilogue.Apply(_kernel, outputs[i], firstPixel + order[i], column, columns);
         }
 
         for (int i = 0; isTail && i < rows; i++)
         {
-            float* target = targets[i] + column;
+            float* target = targets[order[i]] + column;
             for (int j = 0; j < columns; j++)
                 target[j] = _target.Accumulate ? target[j] + outputs[i][j] : outputs[i][j];
         }
@@ -169,11 +193,11 @@ internal sealed unsafe class Gemm
         return groups;
     }
 
-    /// <summary>Cuts a depth of taps times run into pieces of about equal size, at least one.</summary>
-    private static IEnumerable<Piece> Pieces(int taps, int run)
+    /// <summary>Cuts a depth of taps times run into pieces of about equal size, at least one; several taps only up to a depth.</summary>
+    private static IEnumerable<Piece> Pieces(int taps, int run, int most)
     {
         int parts = Math.Max(1, (run + DepthOfPiece - 1) / DepthOfPiece), length = Math.Max(1, (run + parts - 1) / parts);
-        int tapsPerPiece = parts > 1 ? 1 : Math.Clamp(DepthOfPiece / Math.Max(1, run), 1, Math.Max(1, taps));
+        int tapsPerPiece = parts > 1 ? 1 : Math.Clamp(most / Math.Max(1, run), 1, Math.Max(1, taps));
         int start = 0;
         for (int tap = 0; tap < Math.Max(1, taps); tap += tapsPerPiece)
         {

@@ -17,12 +17,15 @@ internal unsafe struct GemmAhead(float* first, nint firstFloats, float* second, 
     private readonly nint _firstBytes = firstFloats * sizeof(float), _bytes = (firstFloats + secondFloats) * sizeof(float);
     private nint _done;
 
+    /// <summary>Whether everything has been asked for.</summary>
+    public readonly bool IsDone => _done >= _bytes;
+
     /// <summary>The memory to begin with in the next steps.</summary>
     /// <param name="steps">Steps until the next call.</param>
     /// <param name="idle">Memory in use that is given when nothing else is wanted.</param>
     public byte* Next(nint steps, void* idle)
     {
-        if (_done >= _bytes)
+        if (IsDone)
             return (byte*)idle;
         byte* next = _done < _firstBytes ? _first + _done : _second + (_done - _firstBytes);
         _done += steps * Step;

@@ -14,6 +14,9 @@ internal sealed unsafe class GemmScratch
     /// <summary>Row pointers of a block.</summary>
     public AlignedBuffer Pointers { get; } = new();
 
+    /// <summary>The pixels of a block in the order of tiles.</summary>
+    public AlignedBuffer Order { get; } = new();
+
     /// <summary>Target rows of a block.</summary>
     public AlignedBuffer Targets { get; } = new();
 
