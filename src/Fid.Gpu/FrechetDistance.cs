@@ -11,8 +11,9 @@ public static class FrechetDistance
     /// <param name="a">One side.</param>
     /// <param name="b">The other: the reference, whose factor is kept from score to score.</param>
     /// <param name="device">Where products run.</param>
+    /// <param name="method">How the root is taken.</param>
     /// <exception cref="ArgumentException">The dims differ, or a matrix is no covariance.</exception>
-    public static FrechetResult Compute(GaussianStatistics a, GaussianStatistics b, Device device)
+    public static FrechetResult Compute(GaussianStatistics a, GaussianStatistics b, Device device, RootMethod method = RootMethod.Chosen)
     {
         ArgumentNullException.ThrowIfNull(a);
         ArgumentNullException.ThrowIfNull(b);
@@ -23,7 +24,7 @@ public static class FrechetDistance
         double mean = 0;
         for (int i = 0; i < a.Dims; i++)
             mean += (a.Mean[i] - b.Mean[i]) * (a.Mean[i] - b.Mean[i]);
-        var root = EigenvalueRoot.Take(a, b, device);
+        var root = MatrixSquareRoot.Trace(a, b, device, method);
         double trace = a.Trace + b.Trace - (2 * root.Value), value = mean + trace;
         return new FrechetResult(Math.Max(0, value), Math.Max(0, value - (2 * root.Missing)), Math.Max(0, value + (2 * root.Excess)), mean,
             trace, root.Value, root.Path, root.Missing, root.Shift, root.Products, Stopwatch.GetElapsedTime(start).TotalSeconds);

@@ -19,14 +19,31 @@ public sealed class FrechetDistanceTests
         Assert.That(features[2048..2051], Is.EqualTo(new[] { 0.6078410148620605f, 0.21120533347129822f, 0.3133677840232849f }));
     }
 
-    [TestCaseSource(nameof(Small))]
-    public void Distance_matches_golden_numbers_by_eigenvalues(string name) => Check("fid/frechet", name, true);
-
-    [TestCaseSource(nameof(Small))]
-    public void Distance_matches_golden_numbers_by_eigenvalues_of_statistics_alone(string name) => Check("fid/frechet", name, false);
+    /// <summary>Every path, with the features and, as from a file, without.</summary>
+    [Test]
+    public void Distance_matches_golden_numbers([ValueSource(nameof(Small))] string name, [Values] bool keepsFeatures,
+        [Values(RootMethod.Eigenvalues, RootMethod.Float64Ladder, RootMethod.Float32Ladder)] RootMethod method)
+        => Check("cpu", "fid/frechet", name, keepsFeatures, method);
 
     [TestCaseSource(nameof(Large))]
-    public void Distance_matches_golden_numbers_of_2048_dims_by_eigenvalues(string name) => Check("fid/frechet_2048", name, true);
+    public void Distance_matches_golden_numbers_of_2048_dims(string name)
+        => Check("cpu", "fid/frechet_2048", name, true, RootMethod.Chosen);
+
+    [TestCase("rank_deficient_n36_40", RootMethod.Float64Ladder)]
+    [TestCase("rank_deficient_n36_40", RootMethod.Float32Ladder)]
+    [TestCase("hash_rank_deficient", RootMethod.Float32Ladder)]
+    public void Distance_matches_golden_numbers_of_2048_dims_by_the_ladder(string name, RootMethod method)
+        => Check("cpu", "fid/frechet_2048", name, true, method);
+
+    [Test]
+    public void Distance_matches_golden_numbers_on_a_GPU([ValueSource(nameof(GpuCases))] (string Device, string Case) test)
+    {
+        var result = Check(test.Device, "fid/frechet", test.Case, true, RootMethod.Chosen);
+        Assert.That(result.Root, Does.Contain("polar ladder"));
+    }
+
+    private static IEnumerable<(string Device, string Case)> GpuCases
+        => TestDevices.Fast.Where(id => id != "cpu").SelectMany(id => Small.Where(name => name != "hash_d768").Select(name => (id, name)));
 
     [Test]
     public void Distance_refuses_statistics_of_different_dims()
@@ -37,7 +54,7 @@ public sealed class FrechetDistanceTests
         Assert.That(() => FrechetDistance.Compute(one, two, device), Throws.ArgumentException.With.Message.Contains("1 and of 2 dims"));
     }
 
-    /// <summary>Rounding gives the singular matrices negative eigenvalues of size 1e-7: far more than a factor in double precision bears.</summary>
+    /// <summary>Rounding gives the singular matrices negative eigenvalues of size 1e-7.</summary>
     [Test]
     public void Distance_has_wide_bounds_when_covariances_were_rounded_to_32_bits()
     {
@@ -62,16 +79,18 @@ public sealed class FrechetDistanceTests
         Assert.That(() => FrechetDistance.Compute(bad, bad, device), Throws.ArgumentException.With.Message.Contains("no covariance"));
     }
 
-    private static void Check(string file, string name, bool keepsFeatures)
+    private static FrechetResult Check(string id, string file, string name, bool keepsFeatures, RootMethod method)
     {
         using var golden = FrechetGolden.Open(file, name);
-        var device = TestDevices.Open("cpu");
+        var device = TestDevices.Open(id);
         var (a, b) = golden.Statistics(device, keepsFeatures);
-        var result = FrechetDistance.Compute(a, b, device);
-        TestContext.Out.WriteLine($"{name}: {result} truth {golden.Truth} error {result.Value - golden.Truth:G3} of {golden.Tolerance:G3}");
+        var result = FrechetDistance.Compute(a, b, device, method);
+        TestContext.Out.WriteLine($"{result}, truth {golden.Truth}, error {result.Value - golden.Truth:G3} of {golden.Tolerance:G3}");
         Assert.That(result.Value, Is.EqualTo(golden.Truth).Within(golden.Tolerance));
-        Assert.That(golden.Truth, Is.InRange(result.Lower - (golden.Tolerance / 100), result.Upper + (golden.Tolerance / 100)));
+        double rounding = golden.Tolerance / 100;
+        Assert.That(golden.Truth, Is.InRange(result.Lower - rounding, result.Upper + rounding));
         if (golden.MeanTerm is { } mean)
             Assert.That(result.MeanTerm, Is.EqualTo(mean).Within(1e-12 * (1 + mean)));
+        return result;
     }
 }
