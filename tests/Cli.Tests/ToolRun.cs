@@ -65,5 +65,8 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string this[string name] => Path.Combine(_folder.FullName, name);
 
+    /// <summary>The files in it.</summary>
+    public IEnumerable<string> Names => _folder.EnumerateFiles().Select(file => file.Name);
+
     public void Dispose() => _folder.Delete(recursive: true);
 }

@@ -12,6 +12,7 @@ internal static class DiffusionTool
           diffusion train --data cifar10.zip --out runs/cifar --image-size 32 --dim 64 --train-batch-size 64
           diffusion train --data photos/ --out runs/photos --resume
           diffusion sample --run runs/photos --count 16 --out samples --sampler dpm++2m --steps 20
+          diffusion weights fetch
           diffusion devices
         """;
 
@@ -24,6 +25,7 @@ internal static class DiffusionTool
             DemoCommand.Create(tool),
             TrainCommand.Create(tool),
             SampleCommand.Create(tool),
+            WeightsCommand.Create(tool),
             DevicesCommand.Create(tool),
         };
         var result = root.Parse(args);
