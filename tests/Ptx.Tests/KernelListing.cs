@@ -1,3 +1,4 @@
+using Diffusion.Gpu.Fid;
 using Diffusion.Gpu.Kernels;
 using Diffusion.Gpu.Kernels.OpCases;
 using Diffusion.Gpu.Samplers;
@@ -21,6 +22,7 @@ internal static class KernelListing
         foreach (var opCase in Catalogue.All)
             Call(device, opCase);
         TrainAndSample(device);
+        ExtractFeatures(device);
         return found;
     }
 
@@ -38,7 +40,7 @@ internal static class KernelListing
 
     private static void Call(Device device, OpCase opCase)
     {
-        foreach (bool recording in new[] { false, true })
+        foreach (bool recording in opCase.InferenceOnly ? new[] { false } : [false, true])
         {
             using var tape = device.NewTape(recording);
             var inputs = opCase.Inputs.Select((input, i) => tape.Constant(input.Shape, opCase.Values[i])).ToArray();
@@ -76,5 +78,13 @@ internal static class KernelListing
             foreach (var sampler in new Sampler[] { new Ddim(diffusion, 2), new DpmSolverPlusPlus(diffusion, 3) })
                 sampler.Sample(state.Average, count: 2, seed: 0).Dispose();
         }
+    }
+
+    private static void ExtractFeatures(Device device)
+    {
+        using var network = new InceptionV3(device, InceptionWeights.Hash());
+        using var tape = device.NewTape(recording: false);
+        var images = tape.Constant([2, InceptionV3.ImageSize, InceptionV3.ImageSize, 3], new float[2 * InceptionV3.ImageSize * InceptionV3.ImageSize * 3]);
+        network.Logits(tape, network.Features(tape, images));
     }
 }
