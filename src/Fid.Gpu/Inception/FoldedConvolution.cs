@@ -26,6 +26,13 @@ internal sealed class FoldedConvolution : IDisposable
     /// <param name="values">Gives "conv.weight", "bn.weight", "bn.bias", "bn.running_mean" and "bn.running_var".</param>
     public static FoldedConvolution Create(Device device, Shape shape, Func<string, float[]> values)
     {
+        var (filter, bias) = Fold(shape, values);
+        return new FoldedConvolution(device.NewTensor([shape[0], shape[2], shape[3], shape[1]], filter), device.NewTensor([shape[0]], bias));
+    }
+
+    /// <summary>The filter [K, R, S, C] and the bias [K]; parameters as of <see cref="Create"/>.</summary>
+    public static (float[] Filter, float[] Bias) Fold(Shape shape, Func<string, float[]> values)
+    {
         int k = shape[0], c = shape[1], taps = shape[2] * shape[3];
         float[] weight = values("conv.weight"), gain = values("bn.weight"), offset = values("bn.bias");
         float[] mean = values("bn.running_mean"), variance = values("bn.running_var");
@@ -39,7 +46,7 @@ internal sealed class FoldedConvolution : IDisposable
                 for (int channel = 0; channel < c; channel++)
                     filter[start + (tap * c) + channel] = (float)(weight[start + (channel * taps) + tap] * scale);
         }
-        return new FoldedConvolution(device.NewTensor([k, shape[2], shape[3], c], filter), device.NewTensor([k], bias));
+        return (filter, bias);
     }
 
     /// <summary>Convolves into a tensor of its own.</summary>
