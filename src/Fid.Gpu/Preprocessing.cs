@@ -43,14 +43,9 @@ internal static class Preprocessing
     /// <summary>clean-fid's resize: each channel on its own, in floats.</summary>
     private static void Clean(PixelImage image, Span<float> destination)
     {
-        var plane = new float[image.Width * image.Height];
-        for (int channel = 0; channel < Channels; channel++)
-        {
-            for (int i = 0; i < plane.Length; i++)
-                plane[i] = image.Pixels[(i * Channels) + channel];
-            float[] resized = PillowResize.Resize(plane, (image.Width, image.Height), (Size, Size), ResizeFilter.Bicubic);
-            for (int i = 0; i < resized.Length; i++)
-                destination[(i * Channels) + channel] = (Math.Clamp(resized[i], 0, 255) - 128) / 128;
-        }
+        float[] samples = Array.ConvertAll(image.Pixels, sample => (float)sample);
+        PillowResize.Resize(samples, (image.Width, image.Height), Channels, (Size, Size), ResizeFilter.Bicubic, destination);
+        foreach (ref float value in destination)
+            value = (Math.Clamp(value, 0, 255) - 128) / 128;
     }
 }

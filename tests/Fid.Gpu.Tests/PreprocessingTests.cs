@@ -36,7 +36,8 @@ public sealed class PreprocessingTests
         for (int channel = 0; channel < 3; channel++)
         {
             float[] plane = [.. image.Pixels.Where((_, i) => i % 3 == channel).Select(sample => (float)sample)];
-            float[] resized = PillowResize.Resize(plane, (5, 4), (299, 299), ResizeFilter.Bicubic);
+            var resized = new float[299 * 299];
+            PillowResize.Resize(plane, (5, 4), 1, (299, 299), ResizeFilter.Bicubic, resized);
             Assert.That(resized.Min(), Is.LessThan(-1), "overshoots, so that clipping shows");
             Assert.That(prepared.Where((_, i) => i % 3 == channel), Is.EqualTo(resized.Select(v => (Math.Clamp(v, 0f, 255f) - 128) / 128)));
         }

@@ -25,39 +25,39 @@ public static class PillowResize
         return new PixelImage(width, height, image.Channels, pixels);
     }
 
-    /// <summary>Resizes one plane of floats, as Pillow does in mode F.</summary>
-    /// <param name="plane">[height, width] before.</param>
+    /// <summary>Resizes floats, each channel as Pillow does in mode F.</summary>
+    /// <param name="samples">[height, width, channels] before.</param>
     /// <param name="size">Width and height before, in pixels.</param>
+    /// <param name="channels">1 to 4.</param>
     /// <param name="target">Width and height afterwards, in pixels.</param>
     /// <param name="filter">The kernel.</param>
-    /// <returns>[height, width] afterwards.</returns>
-    public static float[] Resize(
-        ReadOnlySpan<float> plane, (int Width, int Height) size, (int Width, int Height) target, ResizeFilter filter)
+    /// <param name="destination">[height, width, channels] afterwards.</param>
+    /// <exception cref="ArgumentException">The number of samples before or after is another.</exception>
+    public static void Resize(ReadOnlySpan<float> samples, (int Width, int Height) size, int channels, (int Width, int Height) target,
+        ResizeFilter filter, Span<float> destination)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(target.Width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(target.Height);
-        if (size.Width <= 0 || size.Height <= 0 || plane.Length != (long)size.Width * size.Height)
-        {
-            throw new ArgumentException($"{size.Width}x{size.Height} values expected, {plane.Length} given", nameof(plane));
-        }
-
+        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(channels, Vector256<double>.Count);
+        Check(samples.Length, size, channels, nameof(samples));
+        Check(destination.Length, target, channels, nameof(destination));
         var across = new ResizeCoefficients(size.Width, target.Width, filter, 0, target.Width);
-        var narrow = new float[target.Width * size.Height];
-        for (int i = 0; i < narrow.Length; i++)
-        {
-            int x = i % target.Width;
-            narrow[i] = Weigh(plane[((i / target.Width * size.Width) + across.Start(x))..], 1, across.Weights(x));
-        }
-
         var down = new ResizeCoefficients(size.Height, target.Height, filter, 0, target.Height);
-        var result = new float[target.Width * target.Height];
-        for (int i = 0; i < result.Length; i++)
+        int from = size.Width * channels, to = target.Width * channels;
+        float[] rows = ArrayPool<float>.Shared.Rent(size.Height * to);
+        var pixels = new Vector256<double>[size.Width];
+        for (int y = 0; y < size.Height; y++)
         {
-            int y = i / target.Width;
-            result[i] = Weigh(narrow.AsSpan((down.Start(y) * target.Width) + (i % target.Width)), target.Width, down.Weights(y));
+            ResizeRow(samples.Slice(y * from, from), pixels, rows.AsSpan(y * to, to), channels, across);
         }
 
-        return result;
+        for (int y = 0; y < target.Height; y++)
+        {
+            WeighRows(rows.AsSpan(down.Start(y) * to), to, down.Weights(y), destination.Slice(y * to, to));
+        }
+
+        ArrayPool<float>.Shared.Return(rows);
     }
 
     /// <summary>A rectangle of the resized image, in its pixels.</summary>
@@ -185,15 +185,72 @@ public static class PillowResize
     private static Vector128<int> Clip(Vector128<int> sum) =>
         Vector128.Min(Vector128.Max(sum >> ResizeCoefficients.FractionBits, Vector128<int>.Zero), Vector128.Create(255));
 
-    private static float Weigh(ReadOnlySpan<float> source, int stride, ReadOnlySpan<double> weights)
+    private static void Check(int samples, (int Width, int Height) size, int channels, string argument)
     {
-        double sum = 0;
-        for (int tap = 0; tap < weights.Length; tap++)
+        if (size.Width <= 0 || size.Height <= 0 || samples != (long)size.Width * size.Height * channels)
         {
-            sum += source[tap * stride] * weights[tap];
+            throw new ArgumentException($"{size.Width}x{size.Height}x{channels} values expected, {samples} given", argument);
+        }
+    }
+
+    /// <summary>One lane per channel: sums are in double and in the order of the source, as Pillow's.</summary>
+    private static void ResizeRow(ReadOnlySpan<float> from, Span<Vector256<double>> pixels, Span<float> to, int channels,
+        ResizeCoefficients coefficients)
+    {
+        for (int x = 0; x < pixels.Length; x++)
+        {
+            var pixel = Vector256<double>.Zero;
+            for (int channel = 0; channel < channels; channel++)
+            {
+                pixel = pixel.WithElement(channel, from[(x * channels) + channel]);
+            }
+
+            pixels[x] = pixel;
         }
 
-        return (float)sum;
+        for (int x = 0; x < to.Length / channels; x++)
+        {
+            var weights = coefficients.Weights(x);
+            var source = pixels.Slice(coefficients.Start(x), weights.Length);
+            var sum = Vector256<double>.Zero;
+            for (int tap = 0; tap < weights.Length; tap++)
+            {
+                sum += source[tap] * weights[tap];
+            }
+
+            for (int channel = 0; channel < channels; channel++)
+            {
+                to[(x * channels) + channel] = (float)sum[channel];
+            }
+        }
+    }
+
+    private static void WeighRows(ReadOnlySpan<float> rows, int stride, ReadOnlySpan<double> weights, Span<float> destination)
+    {
+        int x = 0;
+        for (; x <= destination.Length - Vector256<float>.Count; x += Vector256<float>.Count)
+        {
+            Vector256<double> lower = default, upper = default;
+            for (int tap = 0; tap < weights.Length; tap++)
+            {
+                var (first, second) = Vector256.Widen(Vector256.Create(rows.Slice((tap * stride) + x, Vector256<float>.Count)));
+                lower += first * weights[tap];
+                upper += second * weights[tap];
+            }
+
+            Vector256.Narrow(lower, upper).CopyTo(destination[x..]);
+        }
+
+        for (; x < destination.Length; x++)
+        {
+            double sum = 0;
+            for (int tap = 0; tap < weights.Length; tap++)
+            {
+                sum += rows[(tap * stride) + x] * weights[tap];
+            }
+
+            destination[x] = (float)sum;
+        }
     }
 
     /// <summary>Pillow's MULDIV255: colour x alpha / 255, rounded.</summary>
