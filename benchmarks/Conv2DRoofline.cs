@@ -6,7 +6,8 @@ namespace Diffusion.Gpu.Benchmarks;
 
 /// <summary>
 /// Compares each pass of the U-Net's convolutions on the CPU with the multiply-add roof measured right beside it, so that a machine
-/// shared with other work still gives a meaningful percentage.
+/// shared with other work still gives a meaningful percentage; beside it stands what the speed of copying memory allows, where every
+/// operand is read or written just once.
 /// </summary>
 internal static unsafe class Conv2DRoofline
 {
@@ -38,7 +39,8 @@ internal static unsafe class Conv2DRoofline
         FmaRoof.Measure(threads);
         Console.WriteLine($"{MicroKernel.Widest.Lanes} lanes; GFLOP/s; the roof is measured before and after each repetition");
         string title = $"batch {Batch}, {threads} threads";
-        Console.WriteLine($"{title,-24}{"pass",-14}{"best",8}{"median",8}{"roof best",12}{"median",8}{"% best",8}{"median",8}");
+        Console.WriteLine($"{title,-24}{"pass",-14}{"best",8}{"median",8}{"roof best",12}{"median",8}{"% best",8}{"median",8}"
+            + $"{"memory",8}");
         foreach (var (name, shape) in Shapes)
         {
             if (!name.Contains(filter, StringComparison.OrdinalIgnoreCase))
@@ -47,7 +49,7 @@ internal static unsafe class Conv2DRoofline
             foreach (var (pass, run) in convolution.Passes())
             {
                 if (pass.Contains(onlyPass, StringComparison.Ordinal))
-                    Report(name, pass, shape.Flops, run, repeats, threads);
+                    Report(name, pass, shape, run, repeats, threads);
             }
         }
 
@@ -60,8 +62,9 @@ internal static unsafe class Conv2DRoofline
     private static string? Option(string[] args, string name) =>
         Array.IndexOf(args, name) is >= 0 and var i && i + 1 < args.Length ? args[i + 1] : null;
 
-    private static void Report(string name, string pass, double flops, Action run, int repeats, int threads)
+    private static void Report(string name, string pass, in Conv2DShape shape, Action run, int repeats, int threads)
     {
+        double flops = shape.Flops;
         for (int i = 0; i < 10; i++)
             run();
         int calls = Math.Max(1, (int)(2e8 * threads / flops));
@@ -78,11 +81,14 @@ internal static unsafe class Conv2DRoofline
             ratios[i] = rates[i] / roofs[i];
         }
 
+        double bytes = sizeof(float) * (((double)shape.N * shape.H * shape.W * shape.C) + ((double)shape.Pixels * shape.K)
+            + ((double)shape.K * shape.Depth));
+        double memory = flops / bytes * StreamRoof.Measure(threads, bytes);
         Array.Sort(rates);
         Array.Sort(roofs);
         Array.Sort(ratios);
         Console.WriteLine($"{name,-24}{pass,-14}{rates[^1],8:f1}{Median(rates),8:f1}{roofs[^1],12:f1}{Median(roofs),8:f1}"
-            + $"{100 * rates[^1] / roofs[^1],8:f0}{100 * Median(ratios),8:f0}");
+            + $"{100 * rates[^1] / roofs[^1],8:f0}{100 * Median(ratios),8:f0}{memory,8:f0}");
     }
 
     private static double Median(double[] sorted) => sorted[sorted.Length / 2];

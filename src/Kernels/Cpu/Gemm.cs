@@ -36,7 +36,12 @@ internal sealed unsafe class Gemm
     private readonly int _blocks;
     private readonly int _groups;
 
-    private Gemm(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target, in GemmEpilogue epilogue)
+    private readonly int _items;
+    private readonly double _work;
+
+    /// <summary>Prepares a product for <see cref="Run(Gemm[])"/>; the parameters are those of the other one.</summary>
+    public Gemm(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
+        in GemmEpilogue epilogue = default)
     {
         _window = window;
         _source = source;
@@ -45,27 +50,41 @@ internal sealed unsafe class Gemm
         _target = target;
         _epilogue = epilogue;
         _byTap = GemmTaps.Pays(window);
+        _pieces = [];
+        if (window.Pixels == 0 || packed.Columns == 0)
+            return;
         _pieces = [.. _byTap ? Pieces(window.R * window.S, window.C, 1) : Pieces(window.R, window.Run, DepthOfPiece)];
         int pixels = FloatsOfBlock / Math.Max(1, window.C * window.Step * window.Step);
         _linesPerBlock = window.LinesPerBlock(Math.Clamp(pixels, FewestPixels, MostPixels));
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
         _groups = Groups(packed.Panels, (ItemsPerThread * ForkJoinPool.Threads + _blocks - 1) / _blocks);
+        _items = _blocks * _groups;
+        _work = (double)window.Pixels * packed.Depth * packed.Columns;
     }
 
-    /// <summary>Computes the product.</summary>
+    /// <summary>Computes one product.</summary>
     /// <param name="window">The rows of the left matrix; its depth is that of <paramref name="packed"/>.</param>
     /// <param name="source">The images that the windows lie in.</param>
     /// <param name="packed">The right matrix.</param>
     /// <param name="target">Where the product goes.</param>
     /// <param name="epilogue">Applied to each sum; must be empty where the target accumulates.</param>
     public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
-        in GemmEpilogue epilogue = default)
+        in GemmEpilogue epilogue = default) => Run([new Gemm(window, source, packed, target, epilogue)]);
+
+    /// <summary>Computes products whose windows lie in the same images, block by block: what one has read, the next finds in the cache.</summary>
+    /// <param name="products">They write to different places.</param>
+    public static void Run(Gemm[] products)
     {
-        if (window.Pixels == 0 || packed.Columns == 0)
-            return;
-        var gemm = new Gemm(window, source, packed, target, epilogue);
-        double work = (double)window.Pixels * packed.Depth * packed.Columns;
-        ForkJoinPool.Run(gemm._blocks * gemm._groups, gemm.Compute, work >= SerialWork);
+        int items = products.Max(product => product._items);
+        bool parallel = products.Sum(product => product._work) >= SerialWork;
+        ForkJoinPool.Run(items, item =>
+        {
+            foreach (var product in products)
+            {
+                if (item < product._items)
+                    product.Compute(item);
+            }
+        }, parallel);
     }
 
     private void Compute(int item)

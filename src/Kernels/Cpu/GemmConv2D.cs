@@ -31,15 +31,19 @@ internal static unsafe class GemmConv2D
             return;
         }
 
-        for (int phase = 0; phase < filter.Phases.Length; phase++)
+        var phases = new Gemm[filter.Phases.Length];
+        for (int phase = 0; phase < phases.Length; phase++)
         {
             int firstY = phase / s.Stride, firstX = phase % s.Stride;
             var y = StridePhase.Of(firstY, s.Stride, s.PadH, s.R);
             var x = StridePhase.Of(firstX, s.Stride, s.PadW, s.S);
             var window = new GemmWindow(s.N, s.OutH, s.OutW, s.K, Count(s.H, firstY, s.Stride), Count(s.W, firstX, s.Stride), 1,
                 y.Origin, x.Origin, y.Taps, x.Taps);
-            Gemm.Run(window, dy, filter.Phases[phase], new GemmTarget(dx, s.H, s.W, s.C, s.Stride, firstY, firstX, accumulate));
+            var target = new GemmTarget(dx, s.H, s.W, s.C, s.Stride, firstY, firstX, accumulate);
+            phases[phase] = new Gemm(window, dy, filter.Phases[phase], target);
         }
+
+        Gemm.Run(phases);
     }
 
     /// <summary>dFilter (+)= the gradient of the filter [K, R, S, C].</summary>
