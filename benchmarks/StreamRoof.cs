@@ -9,7 +9,7 @@ internal static unsafe class StreamRoof
 {
     private const int Repeats = 8;
 
-    /// <summary>Copies one half of a stretch of memory to the other, on the given number of threads, and takes the best of some times.</summary>
+    /// <summary>Copies one half of a stretch of memory to the other on some threads; the best of a few times counts.</summary>
     /// <param name="threads">Threads of the pool that take part.</param>
     /// <param name="bytes">Length of the stretch: what fits a cache is copied faster.</param>
     /// <returns>GB/s, what is read and what is written counted once each.</returns>

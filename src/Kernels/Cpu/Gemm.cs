@@ -71,7 +71,7 @@ internal sealed unsafe class Gemm
     public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
         in GemmEpilogue epilogue = default) => Run([new Gemm(window, source, packed, target, epilogue)]);
 
-    /// <summary>Computes products whose windows lie in the same images, block by block: what one has read, the next finds in the cache.</summary>
+    /// <summary>Computes products over the same images, block by block: what one has read, the next finds in the cache.</summary>
     /// <param name="products">They write to different places.</param>
     public static void Run(Gemm[] products)
     {
