@@ -63,9 +63,10 @@ internal sealed class SafetensorsHeader
                 }
             }
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
-            throw new WeightsException(path, null, $"the header is not valid JSON ({error.Message})",
+            // InvalidOperationException: text in it is no Unicode.
+            throw new WeightsException(path, null, $"the header is not valid JSON ({error.Message.TrimEnd('.')})",
                 "the file is damaged or no safetensors file", error);
         }
 

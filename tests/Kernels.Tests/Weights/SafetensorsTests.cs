@@ -44,6 +44,18 @@ public sealed class SafetensorsTests
         Assert.That(reader.Contains("nothing"), Is.False);
     }
 
+    [TestCase("{\"a\xff\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}")]
+    [TestCase("{\"a\":{\"dtype\":\"F\xc3\",\"shape\":[],\"data_offsets\":[0,4]}}")]
+    [TestCase("{\"\\ud800\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}")]
+    public void Safetensors_reader_refuses_when_text_in_the_header_is_no_Unicode(string header)
+    {
+        byte[] json = Encoding.Latin1.GetBytes(header), length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, json.Length);
+        File.WriteAllBytes(folder.File("a.safetensors"), [.. length, .. json, 0, 0, 0, 0]);
+        Assert.That(() => SafetensorsReader.Open(folder.File("a.safetensors")),
+            Throws.TypeOf<WeightsException>().With.Message.Contains("not valid JSON"));
+    }
+
     [Test]
     public void Safetensors_file_is_deterministic_and_aligned_when_tensors_come_in_another_order()
     {
