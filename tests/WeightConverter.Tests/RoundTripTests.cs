@@ -79,6 +79,22 @@ public sealed class RoundTripTests
         Golden.AssertSame(_folder["back.safetensors"], Golden.Checkpoint("mixed.pt"));
     }
 
+    /// <summary>With a limit of 1 and 100 instead of 2^32 all records, or the larger ones, are written as those of huge files are.</summary>
+    [TestCase(1)]
+    [TestCase(100)]
+    public void Records_of_huge_files_come_back(long wide)
+    {
+        using (var source = WeightFile.Open(Golden.Checkpoint("mixed.pt")))
+        {
+            var copies = new Maps.TensorCopies(source);
+            var saved = new SavedDictionary();
+            foreach (var tensor in source.Tensors)
+                saved[tensor.Name] = copies.Of(tensor, tensor.Name);
+            TorchWriter.WriteZip(_folder["wide.pt"], saved, wide);
+        }
+        Golden.AssertSame(_folder["wide.pt"], Golden.Checkpoint("mixed.pt"));
+    }
+
     [Test]
     public void Types_without_a_storage_class_come_back([Values] bool legacy)
     {

@@ -10,10 +10,11 @@ internal static class TorchWriter
     /// <summary>Writes the zip archive of torch 1.6 and later.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="value">What torch.load will return.</param>
-    public static void WriteZip(string path, SavedDictionary value) => AtomicFile.Write(path, stream =>
+    /// <param name="wide">From this number on, lengths and positions are written with 64 bits.</param>
+    public static void WriteZip(string path, SavedDictionary value, long wide = uint.MaxValue) => AtomicFile.Write(path, stream =>
     {
         var pickle = PickleWriter.Write(value);
-        var zip = new ZipRecordWriter(stream);
+        var zip = new ZipRecordWriter(stream, wide);
         Add(zip, "archive/data.pkl", pickle.Bytes);
         Add(zip, "archive/byteorder", "little"u8);
         for (int i = 0; i < pickle.Storages.Count; i++)

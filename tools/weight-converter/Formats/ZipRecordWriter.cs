@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.WeightConverter.Formats;
 /// <summary>Writes a zip archive of stored records whose data begin at multiples of 64 bytes, as torch's do.</summary>
 /// <remarks>PKWARE APPNOTE 6.3; caffe2/serialize/inline_container.cc pads with an extra field called FB. Zip64 where sizes ask for it.</remarks>
 /// <param name="stream">Empty; can seek, because a checksum is known behind its data and stands in front of them.</param>
-internal sealed class ZipRecordWriter(Stream stream)
+/// <param name="wide">From this number on, lengths and positions are written with 64 bits.</param>
+internal sealed class ZipRecordWriter(Stream stream, long wide = uint.MaxValue)
 {
     private const int Alignment = 64;
     private const ushort EarliestDate = (1 << 5) | 1;
@@ -21,7 +22,7 @@ internal sealed class ZipRecordWriter(Stream stream)
     {
         long header = stream.Position;
         byte[] path = Encoding.UTF8.GetBytes(name);
-        byte[] sizes = length >= uint.MaxValue ? Extra64(length, length) : [];
+        byte[] sizes = length >= wide ? Extra64(length, length) : [];
         int padding = (int)(-(header + 30 + path.Length + sizes.Length + 4) & (Alignment - 1));
         var start = new byte[30 + path.Length + sizes.Length + 4 + padding];
         WriteFields(start, 0x04034b50, 4, length, path.Length, sizes.Length + 4 + padding);
@@ -54,7 +55,7 @@ internal sealed class ZipRecordWriter(Stream stream)
         foreach (var (name, header, length, checksum) in _records)
         {
             byte[] path = Encoding.UTF8.GetBytes(name);
-            byte[] extra = (length >= uint.MaxValue, header >= uint.MaxValue) switch
+            byte[] extra = (length >= wide, header >= wide) switch
             {
                 (false, false) => [],
                 (true, false) => Extra64(length, length),
@@ -64,35 +65,37 @@ internal sealed class ZipRecordWriter(Stream stream)
             var entry = new byte[46 + path.Length + extra.Length];
             WriteFields(entry, 0x02014b50, 6, length, path.Length, extra.Length);
             BinaryPrimitives.WriteUInt32LittleEndian(entry.AsSpan(16), checksum);
-            BinaryPrimitives.WriteUInt32LittleEndian(entry.AsSpan(42), (uint)Math.Min(header, uint.MaxValue));
+            BinaryPrimitives.WriteUInt32LittleEndian(entry.AsSpan(42), Narrow(header));
             path.CopyTo(entry, 46);
             extra.CopyTo(entry, 46 + path.Length);
             stream.Write(entry);
         }
         long length64 = stream.Position - start;
-        if (_records.Count >= ushort.MaxValue || start >= uint.MaxValue || length64 >= uint.MaxValue)
+        if (_records.Count >= ushort.MaxValue || start >= wide || length64 >= wide)
             WriteEnd64(start, length64);
         var end = new byte[22];
         BinaryPrimitives.WriteUInt32LittleEndian(end, 0x06054b50);
         BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(8), (ushort)Math.Min(_records.Count, ushort.MaxValue));
         BinaryPrimitives.WriteUInt16LittleEndian(end.AsSpan(10), (ushort)Math.Min(_records.Count, ushort.MaxValue));
-        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), (uint)Math.Min(length64, uint.MaxValue));
-        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(16), (uint)Math.Min(start, uint.MaxValue));
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), Narrow(length64));
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(16), Narrow(start));
         stream.Write(end);
     }
 
     /// <summary>What both headers of a record share; the directory's has two bytes more in front.</summary>
-    private static void WriteFields(Span<byte> header, uint mark, int at, long length, int nameLength, int extraLength)
+    private void WriteFields(Span<byte> header, uint mark, int at, long length, int nameLength, int extraLength)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(header, mark);
-        BinaryPrimitives.WriteUInt16LittleEndian(header[at..], (ushort)(length >= uint.MaxValue ? 45 : 20));
+        BinaryPrimitives.WriteUInt16LittleEndian(header[at..], (ushort)(length >= wide ? 45 : 20));
         var fields = header[(at + 2)..];
         BinaryPrimitives.WriteUInt16LittleEndian(fields[6..], EarliestDate);
-        BinaryPrimitives.WriteUInt32LittleEndian(fields[12..], (uint)Math.Min(length, uint.MaxValue));
-        BinaryPrimitives.WriteUInt32LittleEndian(fields[16..], (uint)Math.Min(length, uint.MaxValue));
+        BinaryPrimitives.WriteUInt32LittleEndian(fields[12..], Narrow(length));
+        BinaryPrimitives.WriteUInt32LittleEndian(fields[16..], Narrow(length));
         BinaryPrimitives.WriteUInt16LittleEndian(fields[20..], (ushort)nameLength);
         BinaryPrimitives.WriteUInt16LittleEndian(fields[22..], (ushort)extraLength);
     }
+
+    private uint Narrow(long number) => number >= wide ? uint.MaxValue : (uint)number;
 
     private static byte[] Extra64(params ReadOnlySpan<long> numbers)
     {
