@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Diffusion.Gpu.Samplers;
 
 namespace Diffusion.Gpu.Training;
@@ -66,6 +67,7 @@ public sealed record EvaluationPolicy
     public string? FidReference { get; init; }
 
     /// <summary>Whether anything is scored.</summary>
+    [JsonIgnore]
     public bool IsOn => Fid is EvaluationStage.Validation or EvaluationStage.Final;
 
     /// <summary>Refuses values that no evaluation can be made with.</summary>

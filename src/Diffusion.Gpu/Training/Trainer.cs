@@ -201,9 +201,10 @@ public sealed partial class Trainer : IDisposable
             var score = _evaluator!.Run(_state.Average, Step, state => Report(TrainingPhase.Evaluating, evaluation: state), cancellation);
             if (score is null)
                 return;
-            Record(score, (phase, file) => Report(phase, file));
+            EvaluationFile.Append(_folder.Evaluations, score);
             _clock.EndEvaluation();
             Report(TrainingPhase.Evaluated, score: score);
+            Keep(score, (phase, file) => Report(phase, file));
         }
 
         void Report(TrainingPhase phase, string? file = null, double samplingShare = 0, EvaluationProgress? evaluation = null,

@@ -27,16 +27,14 @@ public sealed partial class Trainer
     private bool IsScoreMissing => _evaluator is { } evaluator && _latest is { } latest && latest.Step == Step
         && evaluator.Plan.IsDue(Step, Options.Trainer.TrainNumSteps) && latest.Score?.Protocol != evaluator.Protocol;
 
-    /// <summary>Writes a score into the table, the newest checkpoint and, where it is the best, a checkpoint of its own.</summary>
-    private void Record(EvaluationRecord score, Action<TrainingPhase, string> report)
+    /// <summary>Writes a score into the newest checkpoint and, where it is the best, a checkpoint of its own.</summary>
+    private void Keep(EvaluationRecord score, Action<TrainingPhase, string> report)
     {
-        EvaluationFile.Append(_folder.Evaluations, score);
-        bool isBest = _best.Offer(score);
+        // The best one first: only a checkpoint with a score tells a resumed run that nothing is left to do for it.
+        if (_best.Offer(score))
+            _best.Write(_latest! with { Score = score, Best = score }, _state, report);
         // The tensors have not changed; the file is written again for its metadata.
-        string path = _latest!.Path == _folder.BestCheckpoint ? _folder.CheckpointFile(null) : _latest.Path;
-        Save(path, score);
-        if (isBest)
-            _best.Write(_latest, _state, report);
+        Save(_latest!.Path == _folder.BestCheckpoint ? _folder.CheckpointFile(null) : _latest.Path, score);
         _evaluator!.Forget();
     }
 

@@ -148,6 +148,32 @@ internal sealed class EvaluationTests
         Assert.That(Rows("run"), Has.Length.EqualTo(3));
     }
 
+    [TestCase(TrainingPhase.Evaluated)]
+    [TestCase(TrainingPhase.SavedBest)]
+    public void Run_that_is_killed_around_a_score_loses_neither_score_nor_best(TrainingPhase at)
+    {
+        double[] script = [3, 1, 2];
+        int next = 0;
+        var killed = new FakeEvaluation { Scripted = () => script[next++] };
+        using (var trainer = Trainer.Start(_run.Path("run"), Scored, _run.Dataset, _run.Device, killed))
+        {
+            Assert.That(() => trainer.RunAsync(new Watcher(progress =>
+            {
+                if (progress.Phase == at && progress.Step == 10)
+                    throw new TinyRun.KilledException();
+            })).GetAwaiter().GetResult(), Throws.TypeOf<TinyRun.KilledException>());
+        }
+        next = 1; // the features are there: the same score comes out
+        var last = Resume("run", null, new FakeEvaluation { Scripted = () => script[next++] });
+        Assert.Multiple(() =>
+        {
+            Assert.That(Rows("run").Select(row => string.Join(',', row.Split(',')[..2])), Is.EqualTo(new[] { "5,3", "10,1", "12,2" }));
+            Assert.That((last.Score!.Fid, last.Best!.Fid, last.Best.Step), Is.EqualTo((2.0, 1.0, 10)));
+            Assert.That(Checkpoint.Read(_run.Path("run/model-best.safetensors")).Step, Is.EqualTo(10));
+            Assert.That(Checkpoint.Read(_run.Path("run/model-2.safetensors")).Score!.Fid, Is.EqualTo(1));
+        });
+    }
+
     [Test]
     public void Features_of_other_settings_are_discarded_and_said_so()
     {
