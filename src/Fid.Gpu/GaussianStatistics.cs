@@ -33,6 +33,9 @@ public sealed class GaussianStatistics
         _factor = factor is null ? new(() => Cholesky.Factor(Covariance, Dims)) : new(factor);
     }
 
+    private GaussianStatistics(GaussianStatistics other)
+        => (Mean, Covariance, Count, Trace, _factor) = (other.Mean, other.Covariance, other.Count, other.Trace, other._factor);
+
     /// <summary>Features per image.</summary>
     public int Dims => Mean.Length;
 
@@ -65,6 +68,11 @@ public sealed class GaussianStatistics
     /// <exception cref="Kernels.Weights.WeightsException">The file is missing or damaged, lacks the arrays, or they are no statistics: wrong shapes, values
     /// that are not finite, a negative variance, an asymmetric matrix.</exception>
     public static GaussianStatistics Read(string path) => StatisticsFile.Read(path);
+
+    /// <summary>The same statistics with the names of what made the features.</summary>
+    /// <param name="recipe">Name of the recipe.</param>
+    /// <param name="weights">Identity of the weights.</param>
+    public GaussianStatistics MadeBy(string recipe, string weights) => new(this) { Recipe = recipe, Weights = weights };
 
     /// <summary>Writes mu (dims) and sigma (dims, dims) as 64-bit floats, readable by pytorch-fid and clean-fid, and beside them what is known
     /// of count, recipe and weights and the covariance's factor, which saves the next reader the work.</summary>
