@@ -1,3 +1,5 @@
+using static Diffusion.Gpu.Cli.Tests.ToolRun;
+
 namespace Diffusion.Gpu.Cli.Tests;
 
 /// <summary>Bad input gets one line on stderr that says what to do, the right exit code, and leaves nothing behind.</summary>
@@ -166,18 +168,4 @@ public sealed class BadInputTests
 
     private ToolRun Train(string data)
         => ToolRun.Of(["train", "--data", data, "--out", _folder["run"], .. ToolRun.TinyModel, "--train-num-steps", "1"]);
-
-    private static void Expect(ToolRun result, int code, params string[] mentioned)
-    {
-        string[] lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Multiple(() =>
-        {
-            Assert.That(result.Code, Is.EqualTo(code), result.Error);
-            Assert.That(lines.Count(line => line.StartsWith("diffusion: ", StringComparison.Ordinal)), Is.EqualTo(1), result.Error);
-            Assert.That(lines, Is.Not.Empty);
-            foreach (string text in mentioned)
-                Assert.That(lines[^1], Does.Contain(text));
-            Assert.That(result.Error, Does.Not.Contain("   at "), "no stack trace");
-        });
-    }
 }

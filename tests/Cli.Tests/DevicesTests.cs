@@ -34,6 +34,8 @@ public sealed class DevicesTests
     [TestCase("demo")]
     [TestCase("train")]
     [TestCase("sample")]
+    [TestCase("fid")]
+    [TestCase("stats")]
     [TestCase("devices")]
     public void Every_command_has_help(string command)
     {
@@ -44,6 +46,13 @@ public sealed class DevicesTests
             Assert.That(result.Out, Does.Contain("Usage:").And.Contain(command));
         });
     }
+
+    [TestCase("calculate_fid")]
+    [TestCase("num_fid_samples")]
+    [TestCase("inception_block_idx")]
+    [TestCase("--save-best-and-latest-only")]
+    public void Help_of_train_names_the_reference_trainers_scoring_options(string name)
+        => Assert.That(ToolRun.Of("train", "--help").Out, Does.Contain(name));
 
     [Test]
     public void Help_of_train_shows_the_reference_trainers_defaults()

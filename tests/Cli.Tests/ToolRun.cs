@@ -36,6 +36,21 @@ internal sealed record ToolRun(int Code, string Out, string Error)
         return Process.Start(start)!;
     }
 
+    /// <summary>Expects one line on stderr that holds some words, an exit code, and no stack trace.</summary>
+    public static void Expect(ToolRun result, int code, params string[] mentioned)
+    {
+        string[] lines = result.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Multiple(() =>
+        {
+            Assert.That(result.Code, Is.EqualTo(code), result.Error);
+            Assert.That(lines.Count(line => line.StartsWith("diffusion: ", StringComparison.Ordinal)), Is.EqualTo(1), result.Error);
+            Assert.That(lines, Is.Not.Empty);
+            foreach (string text in mentioned)
+                Assert.That(lines[^1], Does.Contain(text));
+            Assert.That(result.Error, Does.Not.Contain("   at "), "no stack trace");
+        });
+    }
+
     /// <summary>Trains the tiny model and expects success.</summary>
     public static void TrainTiny(string data, string run, int steps, params string[] more)
     {

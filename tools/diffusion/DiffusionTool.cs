@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Diffusion.Gpu.Cli.Scoring;
 
 namespace Diffusion.Gpu.Cli;
 
@@ -12,6 +13,7 @@ internal static class DiffusionTool
           diffusion train --data cifar10.zip --out runs/cifar --image-size 32 --dim 64 --train-batch-size 64
           diffusion train --data photos/ --out runs/photos --resume
           diffusion sample --run runs/photos --count 16 --out samples --sampler dpm++2m --steps 20
+          diffusion fid samples/ photos/
           diffusion weights fetch
           diffusion devices
         """;
@@ -19,12 +21,14 @@ internal static class DiffusionTool
     public static async Task<int> RunAsync(string[] args, ToolContext tool)
     {
         var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors.", Recursive = true };
-        var root = new RootCommand($"Train diffusion models from a folder of images and sample from them.\n\n{Examples}")
+        var root = new RootCommand($"Train diffusion models from a folder of images sample from them and score the samples.\n\n{Examples}")
         {
             verbose,
             DemoCommand.Create(tool),
             TrainCommand.Create(tool),
             SampleCommand.Create(tool),
+            FidCommand.Create(tool),
+            StatsCommand.Create(tool),
             WeightsCommand.Create(tool),
             DevicesCommand.Create(tool),
         };

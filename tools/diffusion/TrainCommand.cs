@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Diffusion.Gpu.Cli.Scoring;
 using Diffusion.Gpu.Kernels;
 using Diffusion.Gpu.Training;
 
@@ -33,7 +34,10 @@ internal static class TrainCommand
         var command = new Command("train", """
             Train a model on a folder or zip of images. Ctrl-C finishes the step and writes a checkpoint.
 
-            Example: diffusion train --data photos/ --out runs/photos --image-size 64 --sampling-timesteps 50
+            Options in brackets are the reference trainer's names where they differ.
+
+            Examples: diffusion train --data photos/ --out runs/photos --image-size 64 --sampling-timesteps 50
+                      diffusion train --data photos/ --out runs/photos --image-size 64 --fid validation --save-best-and-latest-only
             """)
         {
             data, run, config, resume, device, precision, json,
@@ -58,18 +62,29 @@ internal static class TrainCommand
     public static async Task<int> RunAsync(ToolContext tool, string? data, string run, JsonObject given, bool resume, string deviceId,
         Precision precision, DisplayMode mode, TimeSpan? budget = null)
     {
+        AnchorFiles(given);
         var options = RunOptions.FromJson(given, resume ? Trainer.OptionsOf(run) : null);
         string source = data ?? SourceOf(run, resume);
         using var device = Device.Open(deviceId, precision);
         using var display = new TrainingDisplay(tool, mode);
+        // First of all, because it is quick to say that weights are missing.
+        using var evaluation = options.Evaluation.IsOn ? FidEvaluation.Open(options.Evaluation, device) : null;
         using var dataset = ImageDataset.Open(source, options.ImageTransform,
             progress: new SynchronousProgress<int>(read => display.Reading(read)));
         foreach (string name in dataset.Skipped)
             display.Line($"skipped {name}");
-        using var trainer = resume ? Trainer.Resume(run, dataset, device, options) : Trainer.Start(run, options, dataset, device);
+        using var trainer = resume ? Trainer.Resume(run, dataset, device, options, evaluation)
+            : Trainer.Start(run, options, dataset, device, evaluation);
         File.WriteAllText(Path.Combine(trainer.Folder, DataSourceFile), Path.GetFullPath(source) + Environment.NewLine);
         display.Line($"{dataset.Count:N0} images, {trainer.ParameterCount:N0} parameters, {device.Info.Id} ({device.Info.Name}), "
             + $"step {trainer.Step} of {options.Trainer.TrainNumSteps}, run folder {trainer.Folder}");
+
+        if (evaluation is not null)
+        {
+            display.ScoredBy = $"{evaluation.FeatureLength} dims, {options.Evaluation.FidRecipe}, {evaluation.WeightsLabel}";
+            display.Line($"scoring by FID: {display.ScoredBy}; trying it …");
+            display.Cost(trainer.PrepareEvaluation()!);
+        }
 
         using var interruption = new Interruption(() => display.Line("stopping after this step …"));
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token);
@@ -82,6 +97,16 @@ internal static class TrainCommand
             ? $"done: {checkpoint.Path} after {checkpoint.Step} steps; draw from it with: diffusion sample --run {run} --out samples"
             : $"stopped: {checkpoint.Path} after {checkpoint.Step} steps; go on with: diffusion train --out {run} --resume");
         return complete ? ExitCode.Success : ExitCode.Interrupted;
+    }
+
+    /// <summary>Makes the paths of scoring files independent of the folder that the tool is started in, for a later resume.</summary>
+    private static void AnchorFiles(JsonObject given)
+    {
+        foreach (string name in new[] { "fid-weights", "fid-reference" })
+        {
+            if (given[name] is JsonValue value && value.TryGetValue(out string? path) && path != ScoringOptions.HashWeights)
+                given[name] = Path.GetFullPath(path);
+        }
     }
 
     private static string SourceOf(string run, bool resume)
@@ -107,6 +132,7 @@ internal static class TrainCommand
     /// <summary>Puts the command line's options over those of a file.</summary>
     private static JsonObject Merge(string? configFile, JsonObject given)
     {
+        PolicyFile.Expand(given);
         if (configFile is null)
             return given;
         JsonObject merged;
@@ -123,6 +149,7 @@ internal static class TrainCommand
         var normalised = new JsonObject();
         foreach (var (name, value) in merged)
             normalised[name.Replace('_', '-')] = value?.DeepClone();
+        PolicyFile.Expand(normalised);
         foreach (var (name, value) in given)
             normalised[name] = value?.DeepClone();
         return normalised;

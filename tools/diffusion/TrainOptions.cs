@@ -3,6 +3,26 @@ namespace Diffusion.Gpu.Cli;
 /// <summary>The options of 'diffusion train' under the reference trainer's names.</summary>
 internal static class TrainOptions
 {
+    /// <summary>When samples are scored, and how; a policy file holds these and no others.</summary>
+    /// <remarks>Before <see cref="All"/>, which takes them in when it is initialised.</remarks>
+    public static IReadOnlyList<OptionEntry> Scoring { get; } =
+    [
+        new("fid", OptionKind.Text, "Score samples by FID: off, development (off too), validation (10,000 samples at milestones), final "
+            + "(50,000 at the end), or a JSON file of these options. [calculate_fid]"),
+        new("num-fid-samples", OptionKind.Whole, "Samples of a score; none = by stage. [num_fid_samples]"),
+        new("fid-every", OptionKind.Whole, "Steps between scores; none = every milestone (validation), at the end alone (final)."),
+        new("fid-sampler", OptionKind.Text, "ddim, ddpm or dpm++2m; none = dpm++2m."),
+        new("fid-steps", OptionKind.Whole, "Network calls per sample; none = 15 (validation), 25 (final)."),
+        new("fid-batch", OptionKind.Whole, "Samples drawn together; none = two training batches. Scores do not depend on it."),
+        new("fid-seed", OptionKind.Whole, "Sample i of a score is sample i of 'diffusion sample --seed' with this."),
+        new("fid-recipe", OptionKind.Text, "Preprocessing: pytorch-fid, clean or tf1."),
+        new("fid-dims", OptionKind.Whole, "Features per image: 64, 192, 768 or 2048. [inception_block_idx]"),
+        new("fid-weights", OptionKind.Text, "Inception's weights, .safetensors; none = those of 'diffusion weights fetch'; hash = weights "
+            + "from a hash, whose scores compare with nothing but each other."),
+        new("fid-reference", OptionKind.Text, "Statistics of the real images, .npz; none = of the training images, computed once."),
+        new("save-best-and-latest-only", OptionKind.Flag, "Keep model-best and model-latest instead of every milestone's checkpoint."),
+    ];
+
     public static IReadOnlyList<OptionEntry> All { get; } =
     [
         // The network
@@ -50,5 +70,8 @@ internal static class TrainOptions
         new("convert-image-to", OptionKind.Text, "L, RGB or RGBA; none = by channels."),
         new("squash", OptionKind.Flag, "Stretch images that are not square, as the reference does, instead of cropping the centre."),
         new("seed", OptionKind.Whole, "Seed of every random number of the run."),
+
+        // The scores
+        .. Scoring,
     ];
 }

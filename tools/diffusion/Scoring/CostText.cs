@@ -1,0 +1,43 @@
+using System.Globalization;
+using Diffusion.Gpu.Training;
+
+namespace Diffusion.Gpu.Cli.Scoring;
+
+/// <summary>Says in a few words what the scores of a run will cost.</summary>
+internal static class CostText
+{
+    /// <summary>The lines to print before a run.</summary>
+    public static IEnumerable<string> Lines(EvaluationCost cost)
+    {
+        var plan = cost.Plan;
+        yield return Text($"scores to come: {cost.Scores:N0}, each {plan.Samples:N0} samples x {Name(plan)} steps; ")
+            + Text($"{cost.NetworkCalls:N0} network calls of one image, about {Clock(cost.Seconds)} = {Percent(cost.Share)} of this run");
+        string reference = Clock(cost.ReferenceImages * cost.SecondsPerFeature);
+        yield return Text($"measured: {1 / cost.SecondsPerNetworkCall:0.0} network calls/s, {1 / cost.SecondsPerFeature:0.0} Inception images/s")
+            + Text($", {1 / cost.SecondsPerTrainingStep:0.00} training steps/s; ")
+            + (cost.ReferenceImages > 0
+                ? Text($"{cost.ReferenceImages:N0} real images are seen once, about {reference}")
+                : "the statistics of the real images are there");
+        var cheaper = cost.Cheaper();
+        if (cheaper.Count > 0)
+        {
+            yield return Text($"{Name(plan)} steps x {plan.Samples:N0} samples {Every(plan)} = {Percent(cost.Share)} of this run; ")
+                + string.Join("; ", cheaper.Select(other => Alternative(other, plan)));
+        }
+    }
+
+    private static string Alternative(EvaluationCost cost, EvaluationPlan than)
+        => Text($"{cost.Plan.Sampler} with {cost.Plan.Steps} steps and {cost.Plan.Samples:N0} samples")
+            + (cost.Plan.Every == than.Every ? "" : $" {Every(cost.Plan)}") + $" = {Percent(cost.Share)}";
+
+    private static string Name(EvaluationPlan plan)
+        => Text($"{plan.Steps} {(plan.Sampler == "dpm++2m" ? plan.Sampler : plan.Sampler.ToUpperInvariant())}");
+
+    private static string Every(EvaluationPlan plan) => plan.Every is { } every ? Text($"every {every:N0} steps") : "at the end";
+
+    private static string Percent(double share) => Text($"{100 * share:0.#} %");
+
+    private static string Clock(double seconds) => StatusLine.Clock(TimeSpan.FromSeconds(Math.Min(seconds, 1e9)));
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
