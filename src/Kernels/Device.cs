@@ -29,7 +29,7 @@ public sealed class Device : IDisposable
 
     /// <summary>Opens a device.</summary>
     /// <param name="id">"auto" (the first usable GPU with CUDA, else the CPU), "cuda:0", "opencl:0", "cpu" or "emulator".</param>
-    /// <param name="precision">How matrix products are computed.</param>
+    /// <param name="precision">How matrix products are computed: <see cref="DeviceInfo.Precisions"/> has the device's choices.</param>
     /// <exception cref="DeviceException">No such device, it is not usable, or it does not offer the precision.</exception>
     public static Device Open(string id = "auto", Precision precision = Precision.Float32)
     {
@@ -104,6 +104,14 @@ public enum Precision
 {
     /// <summary>32-bit floats throughout.</summary>
     Float32,
+
+    /// <summary>
+    /// Convolutions and matrix products, with their gradients, round what they multiply to TF32 (8 bits of exponent and 10 of mantissa, to
+    /// nearest) and add in 32 bits, on the tensor cores of NVIDIA GPUs from compute capability 8.0 on. Attention and everything else stay
+    /// in 32 bits. PyTorch's convolutions do this by default, and this becomes the default where it is offered once it has been measured
+    /// on a GPU.
+    /// </summary>
+    Tf32,
 }
 
 /// <summary>One entry of <see cref="Device.List"/>.</summary>

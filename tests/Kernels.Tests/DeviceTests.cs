@@ -29,6 +29,16 @@ public sealed class DeviceTests
     }
 
     [Test]
+    public void Open_names_the_precisions_there_are_when_one_is_not_offered()
+    {
+        foreach (var info in Device.List().Where(d => d.Problem is null && !d.Precisions.Contains(Precision.Tf32)))
+        {
+            Assert.That(() => Device.Open(info.Id, Precision.Tf32), Throws.TypeOf<DeviceException>()
+                .With.Message.Contains(info.Id).And.Message.Contains("Tf32 is not available").And.Message.Contains("choose one of Float32"));
+        }
+    }
+
+    [Test]
     public void NewTensor_beyond_the_machines_memory_says_how_much_was_needed()
     {
         using var device = Device.Open("cpu");

@@ -8,6 +8,7 @@ public static partial class Catalogue
         Product("one value", new(1, 1, 1, 1, false, false), tiny: true),
         .. Orders.Select(o => Product($"odd{o.Name}", new(3, 5, 7, 11, o.A, o.B), tiny: true)),
         .. Orders.Select(o => Product($"past a tile{o.Name}", new(1, 65, 33, 17, o.A, o.B))),
+        .. Orders.Select(o => Product($"whole vectors{o.Name}", new(2, 68, 36, 20, o.A, o.B))),
         .. Orders.Select(o => Product($"deep{o.Name}", new(2, 9, 5, 129, o.A, o.B))),
         Product("row by matrix", new(1, 1, 129, 33, false, false)),
         Product("matrix by column", new(1, 130, 1, 31, false, false)),

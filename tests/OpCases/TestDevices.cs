@@ -31,6 +31,18 @@ public static class TestDevices
         return Opened[id] = device;
     }
 
+    /// <summary>A GPU whose products are in TF32; where it has no tensor cores, kernels emulate them.</summary>
+    public static Device OpenTf32(string id)
+    {
+        string key = $"{id} in TF32";
+        if (Opened.TryGetValue(key, out var device))
+            return device;
+        var info = Device.List().First(d => d.Id == id);
+        device = new Device(info, Precision.Tf32, device => new GpuBackend(device));
+        device.Backend.Guard = new MemoryGuard(device.Backend);
+        return Opened[key] = device;
+    }
+
     /// <summary>What was written beside a tensor since the last call; empty where nothing was.</summary>
     public static string TakeStrayWrites(this Device device)
     {

@@ -19,9 +19,10 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// <param name="SharedBytes">Static shared memory of a group.</param>
 /// <param name="StackBytes">Stack frame of a thread: more than 0 means that registers live in memory.</param>
 /// <param name="SpillBytes">Stores and loads of registers that did not fit.</param>
+/// <param name="Code">Its instructions, where it has matrix instructions; else null.</param>
 /// <param name="Fault">What kept it from being assembled, or null.</param>
 internal sealed record AssembledKernel(string Name, int Threads, int Registers, int SharedBytes, int StackBytes, int SpillBytes,
-    string? Fault);
+    MachineCode? Code, string? Fault);
 
 /// <summary>Compiles kernels to PTX without a device and assembles them with NVIDIA's own tools.</summary>
 internal static partial class Assembler
@@ -44,7 +45,7 @@ internal static partial class Assembler
         Context? context = null;
         foreach (var (name, use) in kernels)
         {
-            context ??= Context.Create(builder => builder.Optimize(OptimizationLevel.O2).EnableAlgorithms());
+            context ??= Context.Create(builder => builder.Optimize(OptimizationLevel.O2).EnableAlgorithms().EnableTensorCores());
             try
             {
                 // ILGPU writes no target above sm_80; drivers and the assembler take that for every later chip.
@@ -76,9 +77,11 @@ internal static partial class Assembler
             File.WriteAllText(source, ptx);
             var (code, report) = Run("ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
             if (code != 0)
-                return new AssembledKernel(name, threads, 0, 0, 0, 0, report.Trim());
+                return new AssembledKernel(name, threads, 0, 0, 0, 0, null, report.Trim());
+            var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal) ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
             return new AssembledKernel(name, threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
-                Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)), null);
+                Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
+                machineCode, null);
         }
         finally
         {

@@ -52,10 +52,11 @@ internal static class Assembly
 
     public static IReadOnlyList<AssembledKernel> Of(int architecture) => Done.GetOrAdd(architecture, _ =>
     {
-        var compiled = PtxOf.GetOrAdd(Math.Min(architecture, 80), target => Assembler.Compile(KernelListing.All, target));
+        var kernels = KernelListing.For(architecture);
+        var compiled = PtxOf.GetOrAdd(Math.Min(architecture, 80), target => Assembler.Compile(kernels, target));
         return [.. compiled.AsParallel().AsOrdered().Select(entry => entry.Value.Ptx is { } ptx
-            ? Assembler.Assemble(entry.Key, KernelListing.All[entry.Key].Threads, ptx, architecture)
-            : new AssembledKernel(entry.Key, 0, 0, 0, 0, 0, entry.Value.Fault))];
+            ? Assembler.Assemble(entry.Key, kernels[entry.Key].Threads, ptx, architecture)
+            : new AssembledKernel(entry.Key, 0, 0, 0, 0, 0, null, entry.Value.Fault))];
     });
 
     private static readonly ConcurrentDictionary<int, IReadOnlyDictionary<string, (string? Ptx, string? Fault)>> PtxOf = new();

@@ -11,18 +11,35 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// of the backend really lead to, for shapes far too large to emulate.</remarks>
 internal static class KernelListing
 {
-    /// <summary>By name, in order.</summary>
-    public static IReadOnlyDictionary<string, KernelUse> All { get; } = List();
+    /// <summary>Kernels of 32-bit floats by name, in order.</summary>
+    private static readonly SortedDictionary<string, KernelUse> Portable = List(Precision.Float32);
 
-    private static SortedDictionary<string, KernelUse> List()
+    /// <summary>All kernels, those for tensor cores too.</summary>
+    public static IReadOnlyDictionary<string, KernelUse> All { get; } = new SortedDictionary<string, KernelUse>(
+        Portable.UnionBy(List(Precision.Tf32), entry => entry.Key).ToDictionary(), StringComparer.Ordinal);
+
+    /// <summary>The kernels that run on an architecture.</summary>
+    /// <param name="architecture">75, 80, ...</param>
+    public static IReadOnlyDictionary<string, KernelUse> For(int architecture) => architecture < 80 ? Portable : All;
+
+    private static SortedDictionary<string, KernelUse> List(Precision precision)
     {
         var found = new SortedDictionary<string, KernelUse>(StringComparer.Ordinal);
-        using var device = new Device(GpuBackend.DescribeEmulator(), Precision.Float32,
+        using var device = new Device(GpuBackend.DescribeEmulator(), precision,
             device => new GpuBackend(device, use => found.TryAdd(NameOf(use.Method), use)));
         foreach (var opCase in Catalogue.All)
             Call(device, opCase);
         TrainAndSample(device);
         ExtractFeatures(device);
+        if (precision == Precision.Float32)
+            return found;
+        // A shape of the cases has one tile; a larger one of the same product has another.
+        foreach (var tile in TileChoice.All)
+        {
+            ((GpuBackend)device.Backend).OnlyTile = tile;
+            foreach (var opCase in Catalogue.Conv2D.Concat(Catalogue.MatMul))
+                Call(device, opCase);
+        }
         return found;
     }
 

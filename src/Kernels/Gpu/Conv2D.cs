@@ -51,7 +51,7 @@ internal sealed partial class GpuBackend
         where TWidth : struct, IAccessWidth
         => Multiply<PatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
             Patches<TWidth>(s, x),
-            new MatrixSource<TWidth> { Values = View(filter), Rows = s.K, Columns = s.Depth },
+            new MatrixSource<TWidth> { Matrix = View(filter), Rows = s.K, Columns = s.Depth },
             new EpilogueResult<TWidth>
             {
                 Values = View(y.Tensor),
@@ -133,17 +133,18 @@ internal sealed partial class GpuBackend
     private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter)
         where TWidth : struct, IAccessWidth
     {
-        int tiles = GemmShape.Tiles(s.K) * GemmShape.Tiles(s.Depth);
-        int parts = Math.Clamp(Math.Min(SplitGroups / tiles, s.Pixels / SmallestSplit), 1, SplitGroups);
-        int stages = (s.Pixels + (parts * ImplicitGemm.StageDepth) - 1) / (parts * ImplicitGemm.StageDepth);
-        var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * ImplicitGemm.StageDepth };
+        int most = Math.Max(1, s.Pixels / SmallestSplit);
+        var tile = TileFor<MatrixSource<TWidth>, PatchSource<TWidth>>(s.K, s.Depth, most);
+        int parts = (int)Math.Clamp(SplitGroups / tile.Count(s.K, s.Depth), 1, most);
+        int stages = (s.Pixels + (parts * tile.StageDepth) - 1) / (parts * tile.StageDepth);
+        var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * tile.StageDepth };
         product.SliceStep = product.SliceDepth;
         product.Slices = (s.Pixels + product.SliceDepth - 1) / product.SliceDepth;
         int size = s.K * s.Depth;
         using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
         var target = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View;
         Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, MatrixResult<TWidth>>(
-            new MatrixSource<TWidth> { Values = View(dy), Rows = s.Pixels, Columns = s.K },
+            new MatrixSource<TWidth> { Matrix = View(dy), Rows = s.Pixels, Columns = s.K },
             Patches<TWidth>(s, x),
             new MatrixResult<TWidth>
             {
@@ -153,7 +154,7 @@ internal sealed partial class GpuBackend
                 SliceStride = size,
                 Accumulate = product.Slices == 1 && dFilter.Accumulate ? 1 : 0,
             },
-            product);
+            product, tile);
         if (product.Slices > 1)
             SumRows(product.Slices, size, partial.View, To(dFilter));
     }
@@ -179,16 +180,6 @@ internal sealed partial class GpuBackend
 
     private static GemmShape Product(int lines, int columns, int depth, int slices = 1)
         => new() { Lines = lines, Columns = columns, Depth = depth, Slices = slices, SliceDepth = depth };
-
-    private void Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result, GemmShape shape)
-        where TLeft : struct, IOperandSource
-        where TLeftOrder : struct, IOperandOrder
-        where TRight : struct, IOperandSource
-        where TRightOrder : struct, IOperandOrder
-        where TResult : struct, IResult
-        => _launcher.Launch(ImplicitGemm.Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
-            new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape },
-            new ILGPU.Index3D(checked((int)shape.Groups), 1, 1), ImplicitGemm.Threads);
 
     /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory. Several lengths that
     /// must all allow it are joined by "or".</summary>

@@ -22,18 +22,6 @@ internal struct GemmShape
 
     /// <summary>First term of slice i is i times this: 0 for a batch, <see cref="SliceDepth"/> for a split sum.</summary>
     public int SliceStep;
-
-    /// <summary>Groups of threads to launch.</summary>
-    public readonly long Groups => (long)Tiles(Lines) * Tiles(Columns) * Slices;
-
-    public static int Tiles(int extent) => (extent + ImplicitGemm.Tile - 1) >> ImplicitGemm.TileShift;
-}
-
-/// <summary>A matrix whose values are gathered from somewhere when a tile needs them. Outside its extents it is zero.</summary>
-internal interface IOperandSource
-{
-    /// <summary>Reads four values at columns column..column+3, where column is a multiple of 4.</summary>
-    F4 Read(int slice, int row, int column);
 }
 
 /// <summary>Which index of a source runs along the depth of the product.</summary>
@@ -104,7 +92,7 @@ internal static class ImplicitGemm
         var s = arguments.Shape;
         int thread = Group.IdxX;
         // Neighbouring groups share the left operand, which is the larger one (the image).
-        int columnTiles = GemmShape.Tiles(s.Columns), lineTiles = GemmShape.Tiles(s.Lines);
+        int columnTiles = TileSize.Tiles(s.Columns, TileShift), lineTiles = TileSize.Tiles(s.Lines, TileShift);
         int rest = Grid.IdxX / columnTiles;
         int slice = rest / lineTiles;
         int firstLine = (rest - (slice * lineTiles)) << TileShift;
@@ -153,14 +141,14 @@ internal static class ImplicitGemm
         if (TOrder.ColumnsAreDepth)
         {
             int line = firstLine + (thread >> 1), depth = firstDepth + ((thread & 1) << 2);
-            pieces.Low = source.Read(slice, line, depth);
-            pieces.High = source.Read(slice, line + 32, depth);
+            pieces.Low = OperandSource<TSource>.Read(source, slice, line, depth);
+            pieces.High = OperandSource<TSource>.Read(source, slice, line + 32, depth);
         }
         else
         {
             int line = firstLine + ((thread & 7) << 2), depth = firstDepth + (thread >> 3);
-            pieces.Low = source.Read(slice, depth, line);
-            pieces.High = source.Read(slice, depth, line + 32);
+            pieces.Low = OperandSource<TSource>.Read(source, slice, depth, line);
+            pieces.High = OperandSource<TSource>.Read(source, slice, depth, line + 32);
         }
         return pieces;
     }

@@ -19,35 +19,91 @@ internal struct OneWide : IAccessWidth
     static bool IAccessWidth.IsFour => false;
 }
 
+/// <summary>What a source knows of one of its rows, or of one of its columns, before it is told the other.</summary>
+internal struct SourcePlace
+{
+    /// <summary>This index's part of the offset into the values.</summary>
+    public int Offset;
+
+    /// <summary>This index's part of an image row; of other sources, −1 outside the extents and 0 inside.</summary>
+    public int Y;
+
+    /// <summary>This index's part of an image column.</summary>
+    public int X;
+
+    /// <summary>An image row that stays outside every image when another index's part is added.</summary>
+    public const int Outside = 1 << 29;
+}
+
+/// <summary>A matrix whose values are gathered from somewhere when a tile needs them. Outside its extents it is zero.</summary>
+/// <remarks>Rows and columns are found apart, because a thread meets one row with many columns or the other way round. Of a
+/// <see cref="FourWide"/> source only columns that are multiples of four are asked for.</remarks>
+internal interface IOperandSource
+{
+    static abstract bool IsFour { get; }
+
+    ArrayView<float> Values { get; }
+
+    /// <summary>Row <paramref name="row"/> ≥ 0 of matrix <paramref name="slice"/>.</summary>
+    SourcePlace Row(int slice, int row);
+
+    /// <summary>Column <paramref name="column"/> ≥ 0.</summary>
+    SourcePlace Column(int column);
+
+    /// <summary>Whether the value is neither padding nor outside the extents; its offset then is the sum of both places'.</summary>
+    bool IsInside(SourcePlace row, SourcePlace column);
+}
+
+/// <summary>Reads from a source.</summary>
+internal static class OperandSource<TSource>
+    where TSource : struct, IOperandSource
+{
+    /// <summary>Four values at columns column..column+3, where column is a multiple of 4.</summary>
+    public static F4 Read(TSource source, int slice, int row, int column)
+    {
+        var place = source.Row(slice, row);
+        if (TSource.IsFour)
+        {
+            var along = source.Column(column);
+            return source.IsInside(place, along) ? source.Values.Cast<F4>()[(place.Offset + along.Offset) >> 2] : default;
+        }
+        return new F4
+        {
+            X = ReadOne(source, place, column),
+            Y = ReadOne(source, place, column + 1),
+            Z = ReadOne(source, place, column + 2),
+            W = ReadOne(source, place, column + 3),
+        };
+    }
+
+    private static float ReadOne(TSource source, SourcePlace place, int column)
+    {
+        var along = source.Column(column);
+        return source.IsInside(place, along) ? source.Values[place.Offset + along.Offset] : 0;
+    }
+}
+
 /// <summary>A row-major matrix, or a batch of them.</summary>
 internal struct MatrixSource<TWidth> : IOperandSource
     where TWidth : struct, IAccessWidth
 {
-    public ArrayView<float> Values;
+    public ArrayView<float> Matrix;
     public int Rows;
     public int Columns;
 
     /// <summary>Values from one matrix of the batch to the next.</summary>
     public int SliceStride;
 
-    public readonly F4 Read(int slice, int row, int column)
-    {
-        F4 four = default;
-        if (row >= Rows)
-            return four;
-        int offset = (slice * SliceStride) + (row * Columns) + column;
-        if (TWidth.IsFour)
-            return column < Columns ? Values.Cast<F4>()[offset >> 2] : four;
-        if (column < Columns)
-            four.X = Values[offset];
-        if (column + 1 < Columns)
-            four.Y = Values[offset + 1];
-        if (column + 2 < Columns)
-            four.Z = Values[offset + 2];
-        if (column + 3 < Columns)
-            four.W = Values[offset + 3];
-        return four;
-    }
+    public static bool IsFour => TWidth.IsFour;
+
+    public readonly ArrayView<float> Values => Matrix;
+
+    public readonly SourcePlace Row(int slice, int row)
+        => new() { Offset = (slice * SliceStride) + (row * Columns), Y = row < Rows ? 0 : -1 };
+
+    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < Columns ? 0 : -1 };
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
 }
 
 /// <summary>
@@ -79,43 +135,39 @@ internal struct PatchSource<TWidth> : IOperandSource
     public int OriginW;
     public int Step;
 
-    public readonly F4 Read(int slice, int row, int column)
+    public static bool IsFour => TWidth.IsFour;
+
+    public readonly ArrayView<float> Values => Image;
+
+    public readonly SourcePlace Row(int slice, int row)
     {
-        F4 four = default;
-        if (row >= Rows)
-            return four;
         int line = PositionsW.Divide(row);
         int n = PositionsH.Divide(line);
         int top = (PositionsH.Remainder(line, n) * Stride) + OriginH;
         int left = (PositionsW.Remainder(row, line) * Stride) + OriginW;
-        if (TWidth.IsFour)
+        return new SourcePlace
         {
-            int offset = Offset(n, top, left, column);
-            return offset >= 0 ? Image.Cast<F4>()[offset >> 2] : four;
-        }
-        four.X = ReadOne(n, top, left, column);
-        four.Y = ReadOne(n, top, left, column + 1);
-        four.Z = ReadOne(n, top, left, column + 2);
-        four.W = ReadOne(n, top, left, column + 3);
-        return four;
+            Offset = ((((n * ImageH) + top) * ImageW) + left) * Channels.Value,
+            Y = row < Rows ? top : -2 * SourcePlace.Outside,
+            X = left,
+        };
     }
 
-    private readonly float ReadOne(int n, int top, int left, int column)
-    {
-        int offset = Offset(n, top, left, column);
-        return offset >= 0 ? Image[offset] : 0;
-    }
-
-    /// <summary>Where the value lies, or −1 outside the image and past the last column.</summary>
-    private readonly int Offset(int n, int top, int left, int column)
+    public readonly SourcePlace Column(int column)
     {
         int tap = Channels.Divide(column);
         int tapRow = TapsW.Divide(tap);
-        int y = top + (Step * tapRow);
-        int x = left + (Step * TapsW.Remainder(tap, tapRow));
-        bool inside = column < Columns && (uint)y < (uint)ImageH && (uint)x < (uint)ImageW;
-        return inside ? (((((n * ImageH) + y) * ImageW) + x) * Channels.Value) + Channels.Remainder(column, tap) : -1;
+        int y = Step * tapRow, x = Step * TapsW.Remainder(tap, tapRow);
+        return new SourcePlace
+        {
+            Offset = (((y * ImageW) + x) * Channels.Value) + Channels.Remainder(column, tap),
+            Y = column < Columns ? y : SourcePlace.Outside,
+            X = x,
+        };
     }
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column)
+        => (uint)(row.Y + column.Y) < (uint)ImageH & (uint)(row.X + column.X) < (uint)ImageW;
 }
 
 /// <summary>
@@ -139,26 +191,20 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
     public int FirstS;
     public int Stride;
 
-    public readonly F4 Read(int slice, int row, int column)
+    public static bool IsFour => TWidth.IsFour;
+
+    public readonly ArrayView<float> Values => Filter;
+
+    public readonly SourcePlace Row(int slice, int row)
     {
-        F4 four = default;
-        if (row >= Rows)
-            return four;
         int tap = K.Divide(row);
         int tapRow = TapsW.Divide(tap);
         int r = FirstR + (Stride * tapRow);
         int s = FirstS + (Stride * TapsW.Remainder(tap, tapRow));
-        int offset = (((((K.Remainder(row, tap) * R) + r) * S) + s) * C) + column;
-        if (TWidth.IsFour)
-            return column < C ? Filter.Cast<F4>()[offset >> 2] : four;
-        if (column < C)
-            four.X = Filter[offset];
-        if (column + 1 < C)
-            four.Y = Filter[offset + 1];
-        if (column + 2 < C)
-            four.Z = Filter[offset + 2];
-        if (column + 3 < C)
-            four.W = Filter[offset + 3];
-        return four;
+        return new SourcePlace { Offset = ((((K.Remainder(row, tap) * R) + r) * S) + s) * C, Y = row < Rows ? 0 : -1 };
     }
+
+    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < C ? 0 : -1 };
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
 }

@@ -13,6 +13,7 @@ internal sealed partial class GpuBackend : Backend
     private readonly Accelerator _accelerator;
     private readonly AcceleratorStream _stream;
     private readonly Launcher _launcher;
+    private readonly bool _hasTensorCores;
 
     /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
     /// <param name="device">A GPU or the emulator.</param>
@@ -27,6 +28,8 @@ internal sealed partial class GpuBackend : Backend
             _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
             _stream = _accelerator.CreateStream();
             _launcher = new Launcher(_accelerator, _stream, listing);
+            // A list is of what CUDA runs.
+            _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || listing is not null;
         }
         catch (Exception exception)
         {

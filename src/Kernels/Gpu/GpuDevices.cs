@@ -43,7 +43,7 @@ internal sealed partial class GpuBackend
     {
         builder.Optimize(OptimizationLevel.O2).EnableAlgorithms();
         if (kind == DeviceKind.Cuda)
-            builder.Cuda();
+            builder.EnableTensorCores().Cuda();
         else if (kind == DeviceKind.OpenCL)
             builder.OpenCL(ClaimGenericAddressSpace);
         else
@@ -93,7 +93,7 @@ internal sealed partial class GpuBackend
         {
             using var context = NewContext(kind);
             DeviceInfo[] found = [.. Devices(context, kind).Select((device, index) => new DeviceInfo(Id(kind, index), kind, device.Name,
-                device.MemorySize, driver(device), [Precision.Float32], Problem(device)))];
+                device.MemorySize, driver(device), Precisions(device), Problem(device)))];
             return found.Length > 0 ? found : [Absent(kind, $"{kind} device", noneFound)];
         }
         catch (Exception exception)
@@ -102,6 +102,11 @@ internal sealed partial class GpuBackend
             return [Absent(kind, $"{kind} device", $"the driver fails while listing its devices ({DriverText(exception)})")];
         }
     }
+
+    /// <summary>Tensor cores multiply TF32 from compute capability 8.0 on.</summary>
+    private static Precision[] Precisions(ILGPU.Runtime.Device device)
+        => device is CudaDevice { Architecture: { } architecture } && architecture >= CudaArchitecture.SM_80
+            ? [Precision.Float32, Precision.Tf32] : [Precision.Float32];
 
     private static string? Problem(ILGPU.Runtime.Device device)
     {

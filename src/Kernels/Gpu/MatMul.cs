@@ -55,7 +55,7 @@ internal sealed partial class GpuBackend
         where TWidth : struct, IAccessWidth
         => new()
         {
-            Values = View(values),
+            Matrix = View(values),
             Rows = columnsAreDepth ? lines : depth,
             Columns = columnsAreDepth ? depth : lines,
             SliceStride = lines * depth,

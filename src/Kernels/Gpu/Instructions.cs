@@ -1,0 +1,225 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Backends.PTX;
+using ILGPU.IR;
+using ILGPU.IR.Intrinsics;
+using ILGPU.Runtime.Cuda;
+using ILGPU.Util;
+
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>
+/// Instructions of NVIDIA's tensor cores and asynchronous copies (compute capability 8.0), which ILGPU does not know. Kernels call them
+/// as methods without a body; <see cref="InstructionText"/> writes their PTX while ILGPU compiles.
+/// </summary>
+/// <remarks>They go through ILGPU's public registry of intrinsics. Any other backend refuses to compile a kernel that calls one, so only
+/// <see cref="CudaTile{TShape}"/> does. Sums and fragments are registers that PTX names, never values of the kernel: what passes through
+/// ILGPU's inline assembly by reference would lie in local memory.</remarks>
+internal static class Instructions
+{
+    /// <summary>Teaches a context's PTX compilers the instructions; before the first accelerator.</summary>
+    public static Context.Builder EnableTensorCores(this Context.Builder builder)
+    {
+        var registry = builder.GetIntrinsicManager();
+        var methods = typeof(Instructions).GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
+        foreach (var method in methods.Where(method => method.IsDefined(typeof(IntrinsicImplementationAttribute))))
+        {
+            var text = new PTXIntrinsic(typeof(InstructionText), method.Name, IntrinsicImplementationMode.GenerateCode);
+            registry.RegisterMethod(method, text);
+        }
+        return builder;
+    }
+
+    /// <summary>Declares sums and fragments, zeroes the sums and keeps where shared memory begins. Once a kernel, first of all.</summary>
+    [IntrinsicImplementation]
+    internal static void Open<TShape>(ref F4 shared)
+        where TShape : struct, ITileShape
+        => throw OnlyOnCuda();
+
+    /// <summary>Starts a copy to byte <paramref name="target"/> of shared memory: 4 or 16 bytes, or as many zeros.</summary>
+    /// <param name="target">A multiple of the width.</param>
+    /// <param name="source">In global memory; not read where <paramref name="bytes"/> is 0.</param>
+    /// <param name="bytes">The width, or 0 for zeros.</param>
+    [IntrinsicImplementation]
+    internal static void Copy<TVector>(int target, ref TVector source, int bytes)
+        where TVector : unmanaged
+        => throw OnlyOnCuda();
+
+    /// <summary>Closes the group of copies that this thread started since the last call.</summary>
+    [IntrinsicImplementation]
+    internal static void Commit() => throw OnlyOnCuda();
+
+    /// <summary>Waits until all but the newest Stages − 2 groups of this thread's copies have landed.</summary>
+    [IntrinsicImplementation]
+    internal static void Wait<TShape>()
+        where TShape : struct, ITileShape
+        => throw OnlyOnCuda();
+
+    /// <summary>Waits for all of this thread's copies.</summary>
+    [IntrinsicImplementation]
+    internal static void Drain() => throw OnlyOnCuda();
+
+    /// <summary>Loads and rounds the left fragments of a depth of 8; see <see cref="ITile"/>.</summary>
+    [IntrinsicImplementation]
+    internal static void LoadLeft<TShape, TOrder>(int address)
+        where TShape : struct, ITileShape
+        where TOrder : struct, IOperandOrder
+        => throw OnlyOnCuda();
+
+    /// <summary>Loads and rounds the right fragments of a depth of 8.</summary>
+    [IntrinsicImplementation]
+    internal static void LoadRight<TShape, TOrder>(int address)
+        where TShape : struct, ITileShape
+        where TOrder : struct, IOperandOrder
+        => throw OnlyOnCuda();
+
+    /// <summary>Adds the products of all left and right fragments to the sums.</summary>
+    [IntrinsicImplementation]
+    internal static void Step<TShape>()
+        where TShape : struct, ITileShape
+        => throw OnlyOnCuda();
+
+    /// <summary>Writes 16 lines of the warp's sums to shared memory.</summary>
+    [IntrinsicImplementation]
+    internal static void Spill<TShape>(int fragment, int target)
+        where TShape : struct, ITileShape
+        => throw OnlyOnCuda();
+
+    private static NotSupportedException OnlyOnCuda() => new("tensor cores are NVIDIA's; other devices run EmulatedTile");
+}
+
+/// <summary>The PTX of <see cref="Instructions"/>: one method each, of the same name and type parameters.</summary>
+/// <remarks>Registers sum, left, right and sharedBase belong to the kernel; names inside braces to one instruction.</remarks>
+internal static class InstructionText
+{
+    public static void Open<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+    {
+        int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
+        Write(code, $".reg .f32 sum<{4 * lefts * rights}>; .reg .b32 left<{4 * lefts}>, right<{2 * rights}>, sharedBase;");
+        Write(code, $"{{ .reg .u64 a; cvta.to.shared.u64 a, {Argument(code, call, 0)}; cvt.u32.u64 sharedBase, a; }}");
+        for (int i = 0; i < 4 * lefts * rights; i++)
+            Write(code, $"mov.f32 sum{i}, 0f00000000;");
+    }
+
+    public static void Copy<TVector>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TVector : unmanaged
+    {
+        // 16 bytes pass the first cache by: the next stage never reads them again. Narrower copies cannot.
+        int width = System.Runtime.CompilerServices.Unsafe.SizeOf<TVector>();
+        Write(code, $"{{ .reg .u32 s; .reg .u64 g; add.u32 s, sharedBase, {Argument(code, call, 0)}; "
+            + $"cvta.to.global.u64 g, {Argument(code, call, 1)}; "
+            + $"cp.async.{(width == 16 ? "cg" : "ca")}.shared.global [s], [g], {width}, {Argument(code, call, 2)}; }}");
+    }
+
+    public static void Commit(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.commit_group;");
+
+    public static void Wait<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+        => Write(code, $"cp.async.wait_group {TShape.Stages - 2};");
+
+    public static void Drain(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.wait_all;");
+
+    public static void LoadLeft<TShape, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+        where TOrder : struct, IOperandOrder
+    {
+        int fragments = TileShape<TShape>.LeftFragments;
+        string address = Argument(code, call, 0);
+        if (TOrder.ColumnsAreDepth)
+            LoadMatrices(code, "left", fragments, address, bytesApart: 16 * TileLayout.LineBytes);
+        else
+        {
+            // A fragment's four registers: lines g and g + 8 at depth t, then both at depth t + 4.
+            for (int half = 0; half < 2 * fragments; half++)
+            {
+                int register = (4 * (half / 2)) + (half % 2);
+                LoadWords(code, $"left{register}", $"left{register + 2}", address, half, TShape.LineShift);
+            }
+        }
+        Round(code, "left", 4 * fragments);
+    }
+
+    public static void LoadRight<TShape, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+        where TOrder : struct, IOperandOrder
+    {
+        int fragments = TileShape<TShape>.RightFragments;
+        string address = Argument(code, call, 0);
+        if (TOrder.ColumnsAreDepth)
+            LoadMatrices(code, "right", fragments / 2, address, bytesApart: 16 * TileLayout.LineBytes);
+        else
+        {
+            for (int fragment = 0; fragment < fragments; fragment++)
+                LoadWords(code, $"right{2 * fragment}", $"right{(2 * fragment) + 1}", address, fragment, TShape.ColumnShift);
+        }
+        Round(code, "right", 2 * fragments);
+    }
+
+    public static void Step<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+    {
+        int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
+        for (int i = 0; i < lefts; i++)
+        {
+            for (int j = 0; j < rights; j++)
+            {
+                string sums = List("sum", 4 * ((i * rights) + j), 4);
+                Write(code, "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                    + $"{sums}, {List("left", 4 * i, 4)}, {List("right", 2 * j, 2)}, {sums};");
+            }
+        }
+    }
+
+    public static void Spill<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TShape : struct, ITileShape
+    {
+        // Registers have fixed names while the fragment is a number: every line of fragments has its stores, under a predicate.
+        int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
+        int eightLines = 8 * sizeof(float) * TileLayout.SpillPitch<TShape>();
+        Write(code, $"{{ .reg .u32 s; .reg .pred p; add.u32 s, sharedBase, {Argument(code, call, 1)};");
+        for (int i = 0; i < lefts; i++)
+        {
+            Write(code, $"setp.eq.u32 p, {Argument(code, call, 0)}, {i};");
+            for (int j = 0; j < rights; j++)
+            {
+                int first = 4 * ((i * rights) + j);
+                Write(code, $"@p st.shared.v2.f32 [s+{32 * j}], {List("sum", first, 2)};");
+                Write(code, $"@p st.shared.v2.f32 [s+{(32 * j) + eightLines}], {List("sum", first + 2, 2)};");
+            }
+        }
+        Write(code, "}");
+    }
+
+    /// <summary>Four 8 × 8 matrices of 16-bit values at a time, which are four 8 × 4 matrices of 32-bit values.</summary>
+    private static void LoadMatrices(PTXCodeGenerator code, string bank, int count, string address, int bytesApart)
+    {
+        Write(code, $"{{ .reg .u32 s; add.u32 s, sharedBase, {address};");
+        for (int i = 0; i < count; i++)
+            Write(code, $"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {List(bank, 4 * i, 4)}, [s+{bytesApart * i}];");
+        Write(code, "}");
+    }
+
+    /// <summary>Two words, four depths apart, of the index-th eight lines. The layout's exclusive-or lets the eights be taken by one
+    /// too.</summary>
+    private static void LoadWords(PTXCodeGenerator code, string near, string far, string address, int index, int extentShift)
+        => Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {32 * index}; add.u32 s, s, sharedBase; "
+            + $"ld.shared.b32 {near}, [s]; ld.shared.b32 {far}, [s+{(4 * sizeof(float)) << extentShift}]; }}");
+
+    /// <summary>To TF32, to nearest: matrix instructions would cut the low 13 bits off. NaN stays NaN, which an added half would not keep.
+    /// </summary>
+    private static void Round(PTXCodeGenerator code, string bank, int count)
+    {
+        for (int i = 0; i < count; i++)
+            Write(code, $"cvt.rna.tf32.f32 {bank}{i}, {bank}{i};");
+    }
+
+    private static string List(string bank, int first, int count)
+        => "{" + string.Join(", ", Enumerable.Range(first, count).Select(i => $"{bank}{i}")) + "}";
+
+    private static void Write(PTXCodeGenerator code, string text) => code.Builder.Append('\t').AppendLine(text);
+
+    /// <summary>The register of a call's argument.</summary>
+    private static string Argument(PTXCodeGenerator code, Value call, int index)
+        => "%" + PTXRegisterAllocator.GetStringRepresentation(code.EnsureHardwareRegister(code.LoadPrimitive(call[index])));
+}

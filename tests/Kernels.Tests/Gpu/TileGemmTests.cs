@@ -1,0 +1,155 @@
+using Diffusion.Gpu.Kernels.OpCases;
+
+namespace Diffusion.Gpu.Kernels.Tests;
+
+/// <summary>Convolution and matrix product in TF32, by tensor cores where the device has them, else by tiles that emulate them.</summary>
+/// <remarks>Inputs are not rounded beforehand: the reference rounds them by itself, so the rounding is part of what is tested.</remarks>
+[TestFixtureSource(nameof(Gpus))]
+public sealed class TileGemmTests(string id)
+{
+    /// <summary>Relative to the sum of the terms' magnitudes. A tensor core may cut its 32-bit sums off instead of rounding them.</summary>
+    private const double Tolerance = 3e-6;
+
+    /// <summary>Emulation needs more shared memory than an NVIDIA GPU without tensor cores for TF32 has.</summary>
+    private static IEnumerable<string> Gpus => TestDevices.Fast.Where(id => Device.List().Any(d => d.Id == id
+        && (d.Kind == DeviceKind.OpenCL || (d.Kind == DeviceKind.Cuda && d.Precisions.Contains(Precision.Tf32)))));
+
+    private Device Opened => TestDevices.OpenTf32(id);
+
+    private GpuBackend Backend => (GpuBackend)Opened.Backend;
+
+    [TearDown]
+    public void LetTilesBeChosen() => Backend.OnlyTile = null;
+
+    [TestCaseSource(nameof(Shapes))]
+    public void Convolution_and_gradients_match_reference(Conv2DShape s)
+    {
+        var data = new ConvolutionData(Opened, s);
+        data.AssertMatches(Tolerance);
+    }
+
+    [TestCaseSource(nameof(ShapesOfLargeTiles))]
+    public void Large_tiles_match_reference_and_give_the_bits_of_small_ones(Conv2DShape s)
+    {
+        var data = new ConvolutionData(Opened, s);
+        float[][] small = data.AssertMatches(Tolerance);
+        foreach (var tile in TileChoice.All)
+        {
+            Backend.OnlyTile = tile;
+            float[][] large = data.AssertMatches(Tolerance);
+            Assert.That(large, Is.EqualTo(small), $"{tile}");
+        }
+    }
+
+    [TestCaseSource(nameof(Products))]
+    public void Matrix_products_match_reference(int batch, int m, int n, int k, bool transposeA, bool transposeB)
+    {
+        var s = new MatMulShape(batch, m, n, k, transposeA, transposeB);
+        float[] a = Numbers(s.Batch * s.M * s.K, 1), b = Numbers(s.Batch * s.K * s.N, 2);
+        using Tensor left = Opened.NewTensor([a.Length], a), right = Opened.NewTensor([b.Length], b);
+        foreach (var tile in TileChoice.All)
+        {
+            using var c = Opened.NewTensor([s.Batch * s.M * s.N], new float[s.Batch * s.M * s.N]);
+            Backend.OnlyTile = tile;
+            Backend.MatMul(s, left, right, new GradientTarget(c, false));
+            Backend.MatMul(s, left, right, new GradientTarget(c, true));
+            AssertProduct(s, a, b, c.ToArray());
+        }
+        OpChecks.AssertNoStrayWrites(Opened);
+    }
+
+    [Test]
+    public void Sums_split_over_pixels_have_the_same_bits_when_computed_again()
+    {
+        var s = new Conv2DShape(3, 24, 23, 12, 20, 3, 3, 1, 1, 1);
+        Assert.That(s.Pixels, Is.GreaterThan(1024), "too few pixels to be split");
+        var data = new ConvolutionData(Opened, s);
+        float[][] first = data.AssertMatches(Tolerance);
+        Assert.That(data.Run(), Is.EqualTo(first));
+    }
+
+    [TestCase(0x3F801000u, 0x3F802000u, TestName = "Half_a_unit_is_rounded_away_from_zero")]
+    [TestCase(0xBF801000u, 0xBF802000u, TestName = "Half_a_unit_below_zero_is_rounded_away_from_zero")]
+    [TestCase(0x3F800FFFu, 0x3F800000u, TestName = "Less_than_half_a_unit_is_dropped")]
+    [TestCase(0x3FFFFFFFu, 0x40000000u, TestName = "Rounding_carries_into_the_exponent")]
+    [TestCase(0x7F800000u, 0x7F800000u, TestName = "Infinity_stays")]
+    public void Values_are_rounded_to_nearest(uint value, uint expected)
+        => Assert.That(BitConverter.SingleToUInt32Bits(Times1(BitConverter.UInt32BitsToSingle(value))), Is.EqualTo(expected));
+
+    /// <summary>GPUs make NaN with all bits set, to which adding half a unit would give −0.</summary>
+    [TestCase(0x7FFFFFFFu)]
+    [TestCase(0xFFFFFFFFu)]
+    [TestCase(0x7FC00000u)]
+    public void NaN_stays_NaN(uint value) => Assert.That(Times1(BitConverter.UInt32BitsToSingle(value)), Is.NaN);
+
+    private float Times1(float value)
+    {
+        using Tensor a = Opened.NewTensor([1], [value]), one = Opened.NewTensor([1], [1]), c = Opened.NewTensor([1]);
+        Backend.MatMul(new MatMulShape(1, 1, 1, 1, false, false), a, one, new GradientTarget(c, false));
+        return c.ToArray()[0];
+    }
+
+    private static IEnumerable<TestCaseData> Shapes => Named(
+    [
+        // Channels that are no multiple of four, and of the stage's depth, over the filters of the networks.
+        .. from filter in new[] { (1, 1), (3, 3), (7, 7), (1, 7), (7, 1) }
+           from channels in new[] { (3, 35), (35, 80), (80, 3), (4, 64), (20, 36) }
+           from stride in new[] { 1, 2 }
+           select new Conv2DShape(1, 9, 8, channels.Item1, channels.Item2, filter.Item1, filter.Item2, stride,
+               filter.Item1 / 2, filter.Item2 / 2),
+        new(1, 1, 1, 1, 1, 1, 1, 1, 0, 0),
+        new(2, 7, 5, 16, 65, 3, 3, 1, 1, 1),
+        new(1, 13, 5, 64, 64, 1, 1, 1, 0, 0),
+        new(3, 1, 1, 20, 12, 3, 3, 1, 1, 1),
+        new(2, 6, 8, 12, 16, 2, 2, 2, 0, 0),
+        new(1, 10, 11, 8, 4, 3, 3, 3, 1, 1),
+        new(2, 9, 9, 8, 12, 5, 5, 2, 2, 2),
+        new(1, 3, 4, 32, 24, 1, 1, 1, 1, 1),
+        new(1, 23, 3, 12, 132, 4, 4, 2, 1, 1),
+        new(1, 8, 8, 16, 16, 3, 3, 2, 0, 0),
+        new(2, 3, 3, 20, 4, 3, 3, 1, 0, 0),
+        new(1, 5, 7, 1, 2, 3, 1, 2, 1, 0),
+    ]);
+
+    private static IEnumerable<TestCaseData> ShapesOfLargeTiles => Named(
+    [
+        new(2, 13, 5, 36, 132, 3, 3, 1, 1, 1),
+        new(1, 11, 12, 132, 68, 1, 1, 1, 0, 0),
+        new(1, 17, 16, 8, 64, 3, 3, 2, 1, 1),
+        new(1, 6, 22, 80, 4, 1, 7, 1, 0, 3),
+        new(1, 1, 1, 4, 4, 1, 1, 1, 0, 0),
+    ]);
+
+    private static IEnumerable<TestCaseData> Named(IEnumerable<Conv2DShape> shapes)
+        => shapes.Select(s => new TestCaseData(s).SetArgDisplayNames(
+            $"Tf32 {s.R}x{s.S} at stride {s.Stride}, {s.N}x{s.H}x{s.W}, {s.C} to {s.K} channels"));
+
+    private static IEnumerable<object[]> Products =>
+        from size in new[] { (1, 65, 33, 17), (3, 68, 132, 36), (2, 4, 8, 4), (1, 129, 3, 5), (1, 132, 64, 16) }
+        from order in new[] { (false, false), (true, false), (false, true), (true, true) }
+        select new object[] { size.Item1, size.Item2, size.Item3, size.Item4, order.Item1, order.Item2 };
+
+    private static void AssertProduct(MatMulShape s, float[] a, float[] b, float[] twice)
+    {
+        double[] left = Array.ConvertAll(a, ConvolutionReference.Round), right = Array.ConvertAll(b, ConvolutionReference.Round);
+        for (int i = 0; i < twice.Length; i++)
+        {
+            int n = i % s.N, m = i / s.N % s.M, batch = i / s.N / s.M;
+            double sum = 0, magnitude = 0;
+            for (int k = 0; k < s.K; k++)
+            {
+                double term = left[(batch * s.M * s.K) + (s.TransposeA ? (k * s.M) + m : (m * s.K) + k)]
+                    * right[(batch * s.K * s.N) + (s.TransposeB ? (n * s.K) + k : (k * s.N) + n)];
+                sum += term;
+                magnitude += Math.Abs(term);
+            }
+            Assert.That(twice[i], Is.EqualTo(2 * sum).Within(2 * Tolerance * magnitude), $"[{batch}, {m}, {n}]");
+        }
+    }
+
+    internal static float[] Numbers(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => (2 * random.NextSingle()) - 1)];
+    }
+}
