@@ -7,7 +7,7 @@ namespace Diffusion.Gpu.Fid;
 /// <remarks>An image's features are the same bits whatever images it is given with and whatever the batch size is.</remarks>
 public sealed class FeatureExtractor : IDisposable
 {
-    /// <summary>Batch on the CPU: larger ones do not run faster there, see the results under benchmarks.</summary>
+    /// <summary>Batch on the CPU: larger ones do not run faster there, see benchmarks/results.</summary>
     private const int CpuBatch = 8;
 
     /// <summary>Most images of a batch on a GPU: enough to fill one.</summary>
