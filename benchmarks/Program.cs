@@ -5,5 +5,9 @@ if (args is ["roofline", .. var options])
     return Conv2DRoofline.Run(options);
 if (args is ["branches", ..])
     return InceptionBranches.Run();
+if (args is ["frechet"])
+    return FrechetBenchmark.Run();
+if (args is ["matrix-root"])
+    return MatrixRootTable.Run();
 BenchmarkSwitcher.FromAssembly(typeof(Conv2DRoofline).Assembly).Run(args);
 return 0;

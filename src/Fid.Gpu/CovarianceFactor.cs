@@ -1,6 +1,8 @@
 namespace Diffusion.Gpu.Fid;
 
-/// <summary>A factor of a covariance Σ: centred features F [N, dims] / √(N − 1) with Fᵀ·F = Σ, or L [dims, dims] with L·Lᵀ = Σ + shift.</summary>
+/// <summary>
+/// A factor of a covariance Σ: centred features F [N, dims] divided by √(N − 1), with Fᵀ·F = Σ, or L [dims, dims] with L·Lᵀ = Σ + shift.
+/// </summary>
 /// <param name="Values">[Rows, dims], row-major.</param>
 /// <param name="Rows">N, or dims.</param>
 /// <param name="IsCholesky">Whether it is L.</param>

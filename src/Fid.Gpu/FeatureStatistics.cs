@@ -2,7 +2,9 @@ using Diffusion.Gpu.Kernels;
 
 namespace Diffusion.Gpu.Fid;
 
-/// <summary>Mean and covariance of features that come batch by batch, in double precision, in memory that does not grow with their number.</summary>
+/// <summary>
+/// Mean and covariance of features that come batch by batch, in double precision, in memory that does not grow with their number.
+/// </summary>
 /// <remarks>
 /// Rows are gathered into blocks of 512, so that the result is the same bits however they were batched. A block is shifted by its own mean,
 /// multiplied by itself and merged: n = nₐ + n_b, δ = μ_b − μₐ, M = Mₐ + M_b + δδᵀ nₐ n_b / n (Chan, Golub and LeVeque, 1979); a common
@@ -96,7 +98,11 @@ public sealed class FeatureStatistics : IDisposable
     {
         ArgumentNullException.ThrowIfNull(other);
         if (other == this || other.Dims != Dims)
-            throw new ArgumentException($"statistics of {other.Dims} dims cannot be merged into {(other == this ? "themselves" : $"{Dims}")}", nameof(other));
+        {
+            string target = other == this ? "themselves" : $"{Dims}";
+            throw new ArgumentException($"statistics of {other.Dims} dims cannot be merged into {target}", nameof(other));
+        }
+
         other.MergeBlock();
         MergeBlock();
         if (other._merged == 0)
@@ -121,7 +127,7 @@ public sealed class FeatureStatistics : IDisposable
         _merged += other._merged;
         _keeps = _keeps && other._keeps && _merged <= Dims;
         if (_keeps)
-            _kept.AddRange(other._kept.Select(block => (new Matrix(_device, BlockRows, Dims, block.Rows.ToArray()), block.Count, block.Mean)));
+            _kept.AddRange(other._kept.Select(block => block with { Rows = new Matrix(_device, BlockRows, Dims, block.Rows.ToArray()) }));
         else
             DropKept();
     }

@@ -12,5 +12,5 @@ namespace Diffusion.Gpu.Fid;
 /// <param name="Shift">What was added to a covariance's diagonal to factor it, relative to it; 0 for none.</param>
 /// <param name="Products">Matrix products of the root.</param>
 /// <param name="Seconds">Time taken.</param>
-public sealed record FrechetResult(double Value, double Lower, double Upper, double MeanTerm, double TraceTerm, double RootTrace, string Root,
-    double RootBound, double Shift, int Products, double Seconds);
+public sealed record FrechetResult(double Value, double Lower, double Upper, double MeanTerm, double TraceTerm, double RootTrace,
+    string Root, double RootBound, double Shift, int Products, double Seconds);

@@ -3,7 +3,7 @@ namespace Diffusion.Gpu.Fid;
 /// <summary>Mean and covariance of the features of a set of images: all that the Fréchet distance knows of it.</summary>
 public sealed class GaussianStatistics
 {
-    /// <summary>What two halves of a stored covariance may differ by, relative to its largest value: they may have been rounded to 32 bits.</summary>
+    /// <summary>What the halves of a stored covariance may differ by, relative to its largest value: it may have been rounded.</summary>
     private const double SymmetryTolerance = 1e-6;
 
     private readonly Lazy<CovarianceFactor?> _factor;
@@ -65,8 +65,8 @@ public sealed class GaussianStatistics
 
     /// <summary>Reads the file of pytorch-fid or clean-fid (mu, sigma), of denoising-diffusion-pytorch (m2, s2), or our own.</summary>
     /// <param name="path">An .npz file.</param>
-    /// <exception cref="Kernels.Weights.WeightsException">The file is missing or damaged, lacks the arrays, or they are no statistics: wrong shapes, values
-    /// that are not finite, a negative variance, an asymmetric matrix.</exception>
+    /// <exception cref="Kernels.Weights.WeightsException">The file is missing or damaged, lacks the arrays, or they are no statistics:
+    /// wrong shapes, values that are not finite, a negative variance, an asymmetric matrix.</exception>
     public static GaussianStatistics Read(string path) => StatisticsFile.Read(path);
 
     /// <summary>The same statistics with the names of what made the features.</summary>
@@ -74,8 +74,8 @@ public sealed class GaussianStatistics
     /// <param name="weights">Identity of the weights.</param>
     public GaussianStatistics MadeBy(string recipe, string weights) => new(this) { Recipe = recipe, Weights = weights };
 
-    /// <summary>Writes mu (dims) and sigma (dims, dims) as 64-bit floats, readable by pytorch-fid and clean-fid, and beside them what is known
-    /// of count, recipe and weights and the covariance's factor, which saves the next reader the work.</summary>
+    /// <summary>Writes mu (dims) and sigma (dims, dims) as 64-bit floats, readable by pytorch-fid and clean-fid, and beside them what is
+    /// known of count, recipe and weights and the covariance's factor, which saves the next reader the work.</summary>
     /// <param name="path">The file to create or replace; it is written whole or not at all.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public void Write(string path) => StatisticsFile.Write(path, this);
@@ -102,7 +102,11 @@ public sealed class GaussianStatistics
             {
                 double below = covariance[(i * dims) + j], above = covariance[(j * dims) + i];
                 if (!double.IsFinite(below) || !double.IsFinite(above))
-                    return ("sigma", $"value [{i}, {j}] is {(double.IsFinite(below) ? above : below)}", "expected finite numbers: make the statistics again");
+                {
+                    return ("sigma", $"value [{i}, {j}] is {(double.IsFinite(below) ? above : below)}",
+                        "expected finite numbers: make the statistics again");
+                }
+
                 largest = Math.Max(largest, Math.Abs(below));
                 if (Math.Abs(below - above) > difference)
                     (difference, at) = (Math.Abs(below - above), (i * dims) + j);
@@ -118,7 +122,7 @@ public sealed class GaussianStatistics
         for (long i = 0; i < dims; i++)
         {
             if (covariance[i * (dims + 1)] < 0)
-                return ("sigma", $"variance {i} is {covariance[i * (dims + 1)]:G3}", "expected a covariance, whose diagonal is not negative");
+                return ("sigma", $"variance {i} is {covariance[i * (dims + 1)]:G3}", "expected a covariance: no negative variances");
             for (long j = 0; j < i && difference > 0; j++)
                 covariance[(i * dims) + j] = covariance[(j * dims) + i] = (covariance[(i * dims) + j] + covariance[(j * dims) + i]) / 2;
         }

@@ -3,9 +3,9 @@ namespace Diffusion.Gpu.Fid;
 /// <summary>One step X ← (C·M² + B·M + A·I)·X with M = X·Xᵀ: a singular value σ of X becomes σ (A + Bσ² + Cσ⁴).</summary>
 /// <remarks>
 /// Best approximations to 1 of degree 5 (Remez, 40 digits), each over the interval that the row before leaves, as in Chen and Chow's and
-/// the Polar Express scheme (arXiv 2505.16932), with two changes. The first row's interval begins at 0.05 instead of 0 ("cushion"): no large
-/// singular value is ever mapped to a small one, whose rounding would be magnified. All rows but the last are scaled to a maximum of
-/// 1 − 1/256 ("guard"): rounding cannot push a value above 1, where the steep start of the next row would carry it away.
+/// the Polar Express scheme (arXiv 2505.16932), with two changes. The first row's interval begins at 0.05 instead of 0 ("cushion"): no
+/// large singular value is ever mapped to a small one, whose rounding would be magnified. All rows but the last are scaled to a maximum
+/// of 1 − 1/256 ("guard"): rounding cannot push a value above 1, where the steep start of the next row would carry it away.
 /// </remarks>
 internal readonly record struct LadderRow(double A, double B, double C)
 {
@@ -29,7 +29,7 @@ internal readonly record struct LadderRow(double A, double B, double C)
     /// <summary>The rows of one run: boosts, then the landing.</summary>
     public static IEnumerable<LadderRow> Run(int boosts) => Enumerable.Repeat(Boost, boosts).Concat(Landing);
 
-    /// <summary>Singular values from here on, relative to the scale, are brought to 1 − 2.8e-13 by that many boosts and a landing.</summary>
+    /// <summary>From here on, relative to the scale, that many boosts, a landing and the last step leave at least 1 − 2.8e-13.</summary>
     public static double Floor(int boosts) => Cushion / Math.Pow(BoostGain, boosts - 1);
 
     /// <summary>What the step makes of a singular value.</summary>

@@ -54,7 +54,8 @@ internal static class MatrixSquareRoot
     }
 
     /// <summary>The norm of B = F₁·F₂ᵀ, lying down.</summary>
-    private static LadderResult TakeNorm(CovarianceFactor first, CovarianceFactor second, int dims, Device device, bool isSingle, double largest)
+    private static LadderResult TakeNorm(CovarianceFactor first, CovarianceFactor second, int dims, Device device, bool isSingle,
+        double largest)
     {
         if (first.Rows > second.Rows)
             (first, second) = (second, first);

@@ -10,12 +10,12 @@ namespace Diffusion.Gpu.Fid;
 internal sealed record LadderOptions(bool IsSingle, int Boosts = 9, int Continuations = 3, double Start = 1);
 
 /// <summary>
-/// The nuclear norm ‖B‖ = Σ singular values of a matrix by products alone: Newton and Schulz's iteration for the polar factor, with the best
-/// coefficients of each step. Of a factor B of Σ₁Σ₂ it is tr (Σ₁Σ₂)^½.
+/// The nuclear norm ‖B‖ = Σ singular values of a matrix by products alone: Newton and Schulz's iteration for the polar factor, with the
+/// best coefficients of each step. Of a factor B of Σ₁Σ₂ it is tr (Σ₁Σ₂)^½.
 /// </summary>
 /// <remarks>
-/// ‖B‖ is the largest inner product of B with a matrix of norm 1, so that an error of the polar factor counts only squared: a body in 32 bits is
-/// enough. X ← X p(XᵀX) keeps singular values below 1, where nothing can diverge, and starts from B itself, whose condition is the
+/// ‖B‖ is the largest inner product of B with a matrix of norm 1, so that an error of the polar factor counts only squared: a body in 32
+/// bits is enough. X ← X p(XᵀX) keeps singular values below 1, where nothing can diverge, and starts from B itself, whose condition is the
 /// square root of the product's. The number of steps is fixed. The last step, Newton and Schulz's own, is made in 64 bits and not
 /// formed: with W = I − XXᵀ and G = WB the norm is at least T = ⟨X, B⟩ + ½⟨X, G⟩ and at most T + ‖G‖·‖W‖. A second bound costs nothing:
 /// tr W directions are unfinished, and they began below the ladder's floor. A wide bound leads to further runs.
@@ -63,8 +63,9 @@ internal static class PolarLadder
         {
             products += 2;
             var result = Certify(b, body, gram, scale * LadderRow.Floor(boosts)) with { Products = products, Continuations = runs };
-            bool accepted = double.IsFinite(result.Value) && result.Bound <= WidestBound * result.Value && result.Value <= largest * (1 + 1e-9);
-            if (accepted || runs == options.Continuations || !double.IsFinite(result.Value))
+            bool isFinite = double.IsFinite(result.Value) && double.IsFinite(result.Bound);
+            bool accepted = isFinite && result.Bound <= WidestBound * result.Value && result.Value <= largest * (1 + 1e-9);
+            if (accepted || runs == options.Continuations || !isFinite)
                 return result with { IsAccepted = accepted };
             double factor = 1 / (1 + Math.ScaleB(1, -12));
             foreach (var row in LadderRow.Run(ContinuedBoosts))

@@ -20,7 +20,8 @@ internal static class StatisticsFile
         {
             if (!file.Contains(name))
             {
-                throw new WeightsException(path, null, $"has the arrays {string.Join(", ", file.Entries.Take(8).Select(entry => entry.Name))}",
+                string found = string.Join(", ", file.Entries.Take(8).Select(entry => entry.Name));
+                throw new WeightsException(path, null, $"has the arrays {found}",
                     "expected mu and sigma (pytorch-fid, clean-fid) or m2 and s2 (denoising-diffusion-pytorch): "
                     + "name a file of statistics, or make one with 'stats'");
             }
@@ -32,7 +33,11 @@ internal static class StatisticsFile
             throw new WeightsException(path, meanName, $"has the shape {Extents(meanShape)}", "expected (dims)");
         int dims = meanShape[0];
         if (!covarianceShape.SequenceEqual([dims, dims]))
-            throw new WeightsException(path, covarianceName, $"has the shape {Extents(covarianceShape)}", $"expected ({dims}, {dims}), as {meanName} has {dims}");
+        {
+            throw new WeightsException(path, covarianceName, $"has the shape {Extents(covarianceShape)}",
+                $"expected ({dims}, {dims}), as {meanName} has {dims}");
+        }
+
         double[] mean = file.ReadDoubles(meanName), covariance = file.ReadDoubles(covarianceName);
         long? count = file.Contains("count") ? Single(path, "count", file.ReadIntegers("count")) : null;
         if (GaussianStatistics.Fault(mean, covariance, count) is { } fault)

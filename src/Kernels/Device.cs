@@ -19,7 +19,7 @@ public sealed class Device : IDisposable
     /// <summary>Live, pooled and peak bytes of everything allocated on the device.</summary>
     public MemoryUse Memory => Backend.Memory;
 
-    /// <summary>Speed in double precision over speed in single precision; 0 where there is no double precision and no <see cref="Matrix"/>.</summary>
+    /// <summary>Speed in double precision over speed in single precision; 0 where there is none, and so no <see cref="Matrix"/>.</summary>
     public double Float64Rate => Backend.Float64Rate;
 
     internal Backend Backend { get; }

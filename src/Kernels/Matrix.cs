@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Diffusion.Gpu.Kernels;
 
-/// <summary>A row-major matrix of 64-bit floats on a device, for statistics: the one place where double precision lives on devices.</summary>
+/// <summary>A row-major matrix of 64-bit floats on a device, for statistics: the one type of double precision.</summary>
 /// <remarks>Whoever makes a matrix disposes it; there is no tape and no gradient. Work is enqueued; only methods that return numbers
 /// wait. Its memory comes from the device's pool.</remarks>
 public sealed class Matrix : IDisposable

@@ -17,7 +17,8 @@ public sealed class SymmetricMatrixTests
     public void Eigenvalues_match_MathNet_when_values_are_random(int n)
     {
         double[] matrix = Symmetric(n, seed: n);
-        double[] expected = [.. Matrix<double>.Build.DenseOfRowMajor(n, n, matrix).Evd(Symmetricity.Symmetric).EigenValues.Select(value => value.Real).Order()];
+        var decomposition = Matrix<double>.Build.DenseOfRowMajor(n, n, matrix).Evd(Symmetricity.Symmetric);
+        double[] expected = [.. decomposition.EigenValues.Select(value => value.Real).Order()];
         double[] found = SymmetricMatrix.Eigenvalues(BelowDiagonal(matrix, n), n);
         Assert.That(found, Is.EqualTo(expected).Within(1e-13 * n));
     }
@@ -42,7 +43,8 @@ public sealed class SymmetricMatrixTests
     public void Eigenvalues_are_exact_when_the_matrix_is_diagonal_zero_or_has_equal_values()
     {
         Assert.That(SymmetricMatrix.Eigenvalues(new double[9], 3), Is.EqualTo(new double[] { 0, 0, 0 }));
-        Assert.That(SymmetricMatrix.Eigenvalues([3, 0, 0, 0, -1e200, 0, 0, 0, 1e-9], 3), Is.EqualTo(new[] { -1e200, 1e-9, 3 }).Within(1e-15).Percent);
+        Assert.That(SymmetricMatrix.Eigenvalues([3, 0, 0, 0, -1e200, 0, 0, 0, 1e-9], 3),
+            Is.EqualTo(new[] { -1e200, 1e-9, 3 }).Within(2).Ulps);
         const int N = 40;
         double[] ones = Enumerable.Repeat(1.0, N * N).ToArray();
         double[] found = SymmetricMatrix.Eigenvalues(ones, N);
@@ -70,7 +72,8 @@ public sealed class SymmetricMatrixTests
 
     [Test]
     public void Eigenvalues_refuse_values_that_are_not_finite()
-        => Assert.That(() => SymmetricMatrix.Eigenvalues([1, 0, double.NaN, 1], 2), Throws.ArgumentException.With.Message.Contains("row 1"));
+        => Assert.That(() => SymmetricMatrix.Eigenvalues([1, 0, double.NaN, 1], 2),
+            Throws.ArgumentException.With.Message.Contains("row 1"));
 
     [TestCase(1)]
     [TestCase(5)]

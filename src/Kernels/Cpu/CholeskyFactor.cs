@@ -38,7 +38,7 @@ internal static unsafe class CholeskyFactor
         return true;
     }
 
-    /// <summary>Solves L · x = row for columns [first, end) of one row, in place, and returns what is left of the row's diagonal value.</summary>
+    /// <summary>Solves L · x = row for columns [first, end) of one row, in place; returns what is left of the row's diagonal.</summary>
     private static double Solve(double* a, int n, int row, int first, int end)
     {
         double* x = a + ((nint)row * n) + first;

@@ -105,7 +105,8 @@ internal static unsafe class MatrixGemm
     }
 
     /// <summary>One run of the depth, for one block of rows and some panels.</summary>
-    private readonly struct Run(MatrixProductShape s, MatrixBlock a, MatrixBlock addend, MatrixBlock c, int start, int depth, double* packed)
+    private readonly struct Run(MatrixProductShape s, MatrixBlock a, MatrixBlock addend, MatrixBlock c, int start, int depth,
+        double* packed)
     {
         public void Compute(int top, int bottom, int firstPanel, int endPanel)
         {

@@ -68,8 +68,8 @@ internal sealed partial class GpuBackend
         int groups = Launcher.GroupsFor(count, MatrixChunk);
         using var partial = Rent(2L * groups);
         var sums = partial.View.Cast<double>();
-        _launcher.Launch(MatrixSum, new MatrixSumArgs(View(a), View(b ?? a), b is null ? 0 : 1, checked((int)count), step, MatrixChunk, sums),
-            new Index3D(groups, 1, 1));
+        _launcher.Launch(MatrixSum, new MatrixSumArgs(View(a), View(b ?? a), b is null ? 0 : 1, checked((int)count), step, MatrixChunk,
+            sums), new Index3D(groups, 1, 1));
         _launcher.Launch(MatrixSum, new MatrixSumArgs(sums, sums, 0, groups, 1, groups, View(sum)), new Index3D(1, 1, 1));
     }
 

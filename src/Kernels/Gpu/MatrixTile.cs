@@ -110,7 +110,7 @@ internal static class MatrixTile
         Store(s, row + 7, column, r7);
     }
 
-    /// <summary>Copies 16 × 64 values into the panel [depth][line]: eight a thread, neighbours of the operand by neighbouring threads.</summary>
+    /// <summary>Copies 16 × 64 values into the panel [depth][line]: eight a thread, neighbouring values by neighbouring threads.</summary>
     private static void Fetch<TOrder>(ArrayView<double> shared, int panel, ArrayView<double> source, int pitch, int firstLine, int lines,
         int firstDepth, int depths, int thread)
         where TOrder : struct, IOperandOrder

@@ -148,8 +148,9 @@ public sealed class FeatureStatisticsTests(string id)
         {
             for (int i = 0; i < covariance.Length; i++)
             {
-                covariance[i] += (features[(row * dims) + (i / dims)] - mean[i / dims]) * (features[(row * dims) + (i % dims)] - mean[i % dims])
-                    / (count - 1);
+                double left = features[(row * dims) + (i / dims)] - mean[i / dims];
+                double right = features[(row * dims) + (i % dims)] - mean[i % dims];
+                covariance[i] += left * right / (count - 1);
             }
         }
         return (mean, covariance);

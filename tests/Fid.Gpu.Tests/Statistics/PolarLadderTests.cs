@@ -120,7 +120,8 @@ public sealed class PolarLadderTests
         var statistics = Statistics("one side", 40, badScales: false, keepsFeatures: false);
         double[] rounded = Array.ConvertAll(statistics.Covariance, value => (double)(float)value);
         var root = MatrixSquareRoot.Trace(statistics, new GaussianStatistics(statistics.Mean, rounded), Cpu, RootMethod.Float64Ladder);
-        Assert.That(root.Path, Does.StartWith("eigenvalues").And.EndWith("because a covariance was rounded to 32 bits or has negative eigenvalues"));
+        Assert.That(root.Path, Does.StartWith("eigenvalues")
+            .And.EndWith("because a covariance was rounded to 32 bits or has negative eigenvalues"));
     }
 
     /// <summary>The certificate takes the singular vectors for kept; in 32 bits they turn. What that can cost is bounded by the skew part
