@@ -32,7 +32,8 @@ internal static class MatrixSquareRoot
             return EigenvalueRoot.Take(a, b, device);
         if (a.Factor is not { Shift: <= Cholesky.RoundingShift } first || b.Factor is not { Shift: <= Cholesky.RoundingShift } second)
             return EigenvaluesBecause("a covariance was rounded to 32 bits or has negative eigenvalues");
-        bool isSingle = method == RootMethod.Float32Ladder;
+        // The bound of a body in 32 bits holds where products are made in 32 bits: those that a device rounds to TF32 are too far off.
+        bool isSingle = method == RootMethod.Float32Ladder && device.Precision == Precision.Float32;
         var result = TakeNorm(first, second, a.Dims, device, isSingle, Math.Sqrt(a.Trace * b.Trace));
         if (!result.IsAccepted)
             return EigenvaluesBecause($"the ladder's bound of {result.Bound:G2} is too wide");

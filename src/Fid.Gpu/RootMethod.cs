@@ -12,6 +12,6 @@ public enum RootMethod
     /// <summary>The polar ladder, products alone, in 64 bits throughout.</summary>
     Float64Ladder,
 
-    /// <summary>The polar ladder, products alone, in 32 bits up to the last step.</summary>
+    /// <summary>The polar ladder, products alone, in 32 bits up to the last step; in 64 on a device whose precision is less.</summary>
     Float32Ladder,
 }
