@@ -154,4 +154,17 @@ public sealed class GoldenCheckpointTests
             0x3F80, 0x3F81, 0x3F80, 0x3F82, 0xBF81, 0x7F80, 0x7FC0, 0xFF80, 0x0000, 0x7F80, 0x8000, 0x7F80,
         }));
     }
+
+    [Test]
+    public void Rounding_from_32_bits_is_that_from_64()
+    {
+        var random = new Random(3);
+        var singles = new byte[4 * 10_000];
+        random.NextBytes(singles);
+        byte[] doubles = new byte[2 * singles.Length], direct = new byte[singles.Length / 2], throughDouble = new byte[singles.Length / 2];
+        ElementTypes.Round(ElementType.F32, singles, ElementType.F64, doubles);
+        ElementTypes.Round(ElementType.F32, singles, ElementType.BF16, direct);
+        ElementTypes.Round(ElementType.F64, doubles, ElementType.BF16, throughDouble);
+        Assert.That(direct, Is.EqualTo(throughDouble));
+    }
 }

@@ -9,7 +9,7 @@ namespace Diffusion.Gpu.WeightConverter;
 /// <summary>weight-converter check: whether a file fits a model, with every misfit at once.</summary>
 internal static class CheckCommand
 {
-    public static Command Create(TextWriter output, TextWriter error)
+    public static Command Create(TextWriter output)
     {
         var file = new Argument<string>("FILE") { Description = "A .pt, .pth or .safetensors file." };
         var model = new Option<string>("--for")

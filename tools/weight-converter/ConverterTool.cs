@@ -24,7 +24,8 @@ internal static class ConverterTool
             verbose,
             ConvertCommand.Create(output, error),
             InspectCommand.Create(output, error),
-            CheckCommand.Create(output, error),
+            CheckCommand.Create(output),
+            BenchCommand.Create(output),
         };
         var result = root.Parse(args);
         if (result.Errors.Count > 0)
