@@ -6,6 +6,7 @@ return args switch
 {
     ["inception", .. var options] => InceptionComparison.Run(Number(options, "--repeats", 15), Number(options, "--batch", 8)),
     ["batches", .. var options] => InceptionComparison.RunBatches(Number(options, "--repeats", 6)),
+    ["unet-convolutions", .. var options] => UnetConvolutionComparison.Run(Number(options, "--repeats", 15)),
     ["convolutions", .. var options] => ConvolutionComparison.Run(Number(options, "--repeats", 9), Number(options, "--batch", 8)),
     _ => Usage(),
 };
@@ -15,6 +16,6 @@ static int Number(string[] options, string name, int otherwise)
 
 static int Usage()
 {
-    Console.Error.WriteLine("inception | convolutions | batches [--repeats N] [--batch N]: this library and libtorch in one process, in random order");
+    Console.Error.WriteLine("inception | convolutions | unet-convolutions | batches [--repeats N] [--batch N]: this library and libtorch in one process, in random order");
     return 2;
 }
