@@ -22,15 +22,18 @@ internal readonly record struct TileSize(int LineShift, int ColumnShift, int Sta
 /// <summary>Which tile of <see cref="TileGemm"/> multiplies a shape: by no rule of the device, and all tiles give the same bits.</summary>
 internal static class TileChoice
 {
-    /// <summary>Every tile.</summary>
-    public static IReadOnlyList<TileSize> All { get; } =
-        [TileSize.Of<Tile128x128>(), TileSize.Of<Tile128x64>(), TileSize.Of<Tile64x64>()];
+    /// <summary>Groups below which some of the largest devices' 132 multiprocessors have nothing to do.</summary>
+    private const int Fill = 132;
 
     /// <summary>
-    /// Groups that fill the largest devices: two for each of 132 multiprocessors. One group alone waits at every barrier; two take
-    /// 256 × 2 × 128 registers and 96 KB, which every chip from compute capability 8.0 on has.
+    /// Every tile, and what an output of it costs: instructions of the main loop for one matrix instruction, relative to the large tile's
+    /// ten. Counted from the machine code of the forward convolution; copies and barriers serve fewer products in a smaller tile.
     /// </summary>
-    private const int Fill = 264;
+    private static readonly (TileSize Tile, int Cost)[] Costs =
+        [(TileSize.Of<Tile128x128>(), 10), (TileSize.Of<Tile128x64>(), 11), (TileSize.Of<Tile64x64>(), 16)];
+
+    /// <summary>Every tile.</summary>
+    public static IReadOnlyList<TileSize> All { get; } = [.. Costs.Select(entry => entry.Tile)];
 
     /// <summary>The tile of a product, of which some parts may run side by side.</summary>
     /// <param name="lines">Rows of the result.</param>
@@ -39,16 +42,14 @@ internal static class TileChoice
     /// <param name="isFourWide">Whether both operands are copied 16 bytes at a time.</param>
     public static TileSize For(int lines, int columns, long parts, bool isFourWide)
     {
-        TileSize large = TileSize.Of<Tile128x128>(), tall = TileSize.Of<Tile128x64>(), small = TileSize.Of<Tile64x64>();
+        var small = TileSize.Of<Tile64x64>();
         // Copies of 4 bytes are four times as many: the small tile has eight places to keep for an operand, the others 16 and more.
         if (!isFourWide)
             return small;
-        // A tile's edge is computed and dropped: 192 columns are three tiles of 64 but four halves of 128. The large tile copies two
-        // thirds of the tall one's bytes for an operation, so it may drop up to a third.
-        bool fills = parts * large.Count(lines, columns) >= Fill;
-        if (fills && 2 * TileSize.Tiles(columns, large.ColumnShift) * 3 <= 4 * TileSize.Tiles(columns, tall.ColumnShift))
-            return large;
-        // Three quarters of the small tile's bytes for an operation, and half of its barriers; the small one where groups are too few.
-        return parts * tall.Count(lines, columns) >= Fill ? tall : small;
+        // What lies past the edges is computed and dropped: 192 columns are three tiles of 64, but two of 128 with a quarter for nothing.
+        // Where no tile gives groups enough, the small one gives the most.
+        return Costs.Where(entry => parts * entry.Tile.Count(lines, columns) >= Fill)
+            .OrderBy(entry => entry.Cost * (entry.Tile.Count(lines, columns) << (entry.Tile.LineShift + entry.Tile.ColumnShift)))
+            .Select(entry => entry.Tile).FirstOrDefault(small);
     }
 }
