@@ -3,6 +3,7 @@ using ILGPU;
 using ILGPU.Backends.PTX;
 using ILGPU.IR;
 using ILGPU.IR.Intrinsics;
+using ILGPU.IR.Values;
 using ILGPU.Runtime.Cuda;
 using ILGPU.Util;
 
@@ -59,16 +60,16 @@ internal static class Instructions
     [IntrinsicImplementation]
     internal static void Drain() => throw OnlyOnCuda();
 
-    /// <summary>Loads and rounds the left fragments of a depth of 8; see <see cref="ITile"/>.</summary>
+    /// <summary>Loads and rounds the left fragments of half a stage, <paramref name="half"/> being a constant; see <see cref="ITile"/>.</summary>
     [IntrinsicImplementation]
-    internal static void LoadLeft<TShape, TOrder>(int address)
+    internal static void LoadLeft<TShape, TOrder>(int address, int half)
         where TShape : struct, ITileShape
         where TOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
 
-    /// <summary>Loads and rounds the right fragments of a depth of 8.</summary>
+    /// <summary>Loads and rounds the right fragments of half a stage. <paramref name="half"/> is a constant.</summary>
     [IntrinsicImplementation]
-    internal static void LoadRight<TShape, TOrder>(int address)
+    internal static void LoadRight<TShape, TOrder>(int address, int half)
         where TShape : struct, ITileShape
         where TOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
@@ -126,15 +127,16 @@ internal static class InstructionText
     {
         int fragments = TileShape<TShape>.LeftFragments;
         string address = Argument(code, call, 0);
+        int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(code, "left", fragments, address, bytesApart: 16 * TileLayout.LineBytes);
+            LoadMatrices(code, "left", fragments, address, half);
         else
         {
             // A fragment's four registers: lines g and g + 8 at depth t, then both at depth t + 4.
-            for (int half = 0; half < 2 * fragments; half++)
+            for (int eight = 0; eight < 2 * fragments; eight++)
             {
-                int register = (4 * (half / 2)) + (half % 2);
-                LoadWords(code, $"left{register}", $"left{register + 2}", address, half, TShape.LineShift);
+                int register = (4 * (eight / 2)) + (eight % 2);
+                LoadWords(code, $"left{register}", $"left{register + 2}", address, half, eight, TShape.LineShift);
             }
         }
         Round(code, "left", 4 * fragments);
@@ -146,12 +148,13 @@ internal static class InstructionText
     {
         int fragments = TileShape<TShape>.RightFragments;
         string address = Argument(code, call, 0);
+        int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(code, "right", fragments / 2, address, bytesApart: 16 * TileLayout.LineBytes);
+            LoadMatrices(code, "right", fragments / 2, address, half);
         else
         {
             for (int fragment = 0; fragment < fragments; fragment++)
-                LoadWords(code, $"right{2 * fragment}", $"right{(2 * fragment) + 1}", address, fragment, TShape.ColumnShift);
+                LoadWords(code, $"right{2 * fragment}", $"right{(2 * fragment) + 1}", address, half, fragment, TShape.ColumnShift);
         }
         Round(code, "right", 2 * fragments);
     }
@@ -192,19 +195,22 @@ internal static class InstructionText
     }
 
     /// <summary>Four 8 × 8 matrices of 16-bit values at a time, which are four 8 × 4 matrices of 32-bit values.</summary>
-    private static void LoadMatrices(PTXCodeGenerator code, string bank, int count, string address, int bytesApart)
+    private static void LoadMatrices(PTXCodeGenerator code, string bank, int count, string address, int half)
     {
-        Write(code, $"{{ .reg .u32 s; add.u32 s, sharedBase, {address};");
+        Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.HalfStageBytes * half}; add.u32 s, s, sharedBase;");
         for (int i = 0; i < count; i++)
-            Write(code, $"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {List(bank, 4 * i, 4)}, [s+{bytesApart * i}];");
+            Write(code, $"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {List(bank, 4 * i, 4)}, [s+{16 * TileLayout.LineBytes * i}];");
         Write(code, "}");
     }
 
-    /// <summary>Two words, four depths apart, of the index-th eight lines. The layout's exclusive-or lets the eights be taken by one
-    /// too.</summary>
-    private static void LoadWords(PTXCodeGenerator code, string near, string far, string address, int index, int extentShift)
-        => Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {32 * index}; add.u32 s, s, sharedBase; "
-            + $"ld.shared.b32 {near}, [s]; ld.shared.b32 {far}, [s+{(4 * sizeof(float)) << extentShift}]; }}");
+    /// <summary>Two words, four depths apart, of the index-th eight lines of half a stage. The layout's exclusive-or acts on four eights
+    /// alone, so the addresses of all others are a constant away.</summary>
+    private static void LoadWords(PTXCodeGenerator code, string near, string far, string address, int half, int index, int extentShift)
+    {
+        int first = (8 * half * sizeof(float) << extentShift) + (32 * (index & ~3));
+        Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {32 * (index & 3)}; add.u32 s, s, sharedBase; "
+            + $"ld.shared.b32 {near}, [s+{first}]; ld.shared.b32 {far}, [s+{first + (4 * sizeof(float) << extentShift)}]; }}");
+    }
 
     /// <summary>To TF32, to nearest: matrix instructions would cut the low 13 bits off. NaN stays NaN, which an added half would not keep.
     /// </summary>
@@ -218,6 +224,9 @@ internal static class InstructionText
         => "{" + string.Join(", ", Enumerable.Range(first, count).Select(i => $"{bank}{i}")) + "}";
 
     private static void Write(PTXCodeGenerator code, string text) => code.Builder.Append('\t').AppendLine(text);
+
+    /// <summary>A call's argument that is known while compiling.</summary>
+    private static int Constant(Value call, int index) => call[index].ResolveAs<PrimitiveValue>()!.Int32Value;
 
     /// <summary>The register of a call's argument.</summary>
     private static string Argument(PTXCodeGenerator code, Value call, int index)

@@ -23,13 +23,13 @@ internal struct CudaTile<TShape> : ITile
 
     public static void Drain() => Instructions.Drain();
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int address)
+    public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
-        => Instructions.LoadLeft<TShape, TOrder>(address);
+        => Instructions.LoadLeft<TShape, TOrder>(address, half);
 
-    public static void LoadRight<TOrder>(TileMemory memory, int address)
+    public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
-        => Instructions.LoadRight<TShape, TOrder>(address);
+        => Instructions.LoadRight<TShape, TOrder>(address, half);
 
     public static void Step(TileMemory memory) => Instructions.Step<TShape>();
 

@@ -55,32 +55,32 @@ internal struct EmulatedTile<TShape> : ITile
     {
     }
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int address)
+    public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
     {
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(memory, 0, 0, LeftRegisters >> 2, address);
+            LoadMatrices(memory, 0, 0, LeftRegisters >> 2, address, half);
         else
         {
-            for (int half = 0; half < LeftRegisters >> 1; half++)
+            for (int eight = 0; eight < LeftRegisters >> 1; eight++)
             {
-                int register = ((half >> 1) << 2) + (half & 1);
-                LoadWords(memory, register, register + 2, address, half, TShape.LineShift);
+                int register = ((eight >> 1) << 2) + (eight & 1);
+                LoadWords(memory, register, register + 2, address, half, eight, TShape.LineShift);
             }
         }
     }
 
-    public static void LoadRight<TOrder>(TileMemory memory, int address)
+    public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
     {
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(memory, TileShape<TShape>.Threads, LeftRegisters, TileShape<TShape>.RightFragments >> 1, address);
+            LoadMatrices(memory, TileShape<TShape>.Threads, LeftRegisters, TileShape<TShape>.RightFragments >> 1, address, half);
         else
         {
             for (int fragment = 0; fragment < TileShape<TShape>.RightFragments; fragment++)
             {
                 int register = LeftRegisters + (2 * fragment);
-                LoadWords(memory, register, register + 1, address, fragment, TShape.ColumnShift);
+                LoadWords(memory, register, register + 1, address, half, fragment, TShape.ColumnShift);
             }
         }
     }
@@ -119,11 +119,11 @@ internal struct EmulatedTile<TShape> : ITile
     }
 
     /// <summary>ldmatrix .x4: lane 8m + r names row r of matrix m; lane l receives word l % 4 of row l / 4 of each.</summary>
-    private static void LoadMatrices(TileMemory memory, int firstAddress, int firstRegister, int count, int address)
+    private static void LoadMatrices(TileMemory memory, int firstAddress, int firstRegister, int count, int address, int half)
     {
         var words = memory.Shared.Cast<float>();
         int lane = Group.IdxX & 31;
-        memory.Addresses[firstAddress + Group.IdxX] = address;
+        memory.Addresses[firstAddress + Group.IdxX] = address ^ (TileLayout.HalfStageBytes * half);
         Group.Barrier();
         for (int matrix = 0; matrix < 4; matrix++)
         {
@@ -137,10 +137,10 @@ internal struct EmulatedTile<TShape> : ITile
         }
     }
 
-    private static void LoadWords(TileMemory memory, int near, int far, int address, int index, int extentShift)
+    private static void LoadWords(TileMemory memory, int near, int far, int address, int half, int index, int extentShift)
     {
         var words = memory.Shared.Cast<float>();
-        int lane = Group.IdxX & 31, word = (address ^ (32 * index)) >> 2;
+        int lane = Group.IdxX & 31, word = ((address ^ (32 * (index & 3))) >> 2) + ((8 * half) << extentShift) + (8 * (index & ~3));
         memory.Fragments[Register(near, lane)] = Round(words[word]);
         memory.Fragments[Register(far, lane)] = Round(words[word + (4 << extentShift)]);
     }

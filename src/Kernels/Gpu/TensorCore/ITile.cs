@@ -96,7 +96,7 @@ internal struct TileMemory
 /// registers. Every thread of the group takes every step.
 /// </summary>
 /// <remarks>An address is a byte in <see cref="TileMemory.Shared"/>. A fragment load takes from each lane the address that
-/// <see cref="TileLayout"/> gives it for the first line of its warp, and a depth of 8.</remarks>
+/// <see cref="TileLayout"/> gives it for the first line of its warp and the stage, and loads the first or second 8 of its depth.</remarks>
 internal interface ITile
 {
     /// <summary>Reserves the memory and zeroes the sums; once a kernel.</summary>
@@ -116,11 +116,14 @@ internal interface ITile
     static abstract void Drain();
 
     /// <summary>Loads this warp's fragments of the left operand, rounded to TF32.</summary>
-    static abstract void LoadLeft<TOrder>(TileMemory memory, int address)
+    /// <param name="memory">From <see cref="Open"/>.</param>
+    /// <param name="address">What <see cref="TileLayout.LeftAddress"/> says, in the stage.</param>
+    /// <param name="half">0 or 1, a constant: the first or the second 8 of the stage's depth.</param>
+    static abstract void LoadLeft<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder;
 
-    /// <summary>Loads this warp's fragments of the right operand, rounded to TF32.</summary>
-    static abstract void LoadRight<TOrder>(TileMemory memory, int address)
+    /// <summary>Loads this warp's fragments of the right operand, rounded to TF32; parameters as above.</summary>
+    static abstract void LoadRight<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder;
 
     /// <summary>Adds the products of the loaded fragments to the sums.</summary>

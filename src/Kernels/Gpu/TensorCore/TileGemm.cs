@@ -63,11 +63,11 @@ internal static class TileGemm
             TileCopy<TRight, TRightOrder>.Copy<TTile, TShape>(memory, right, rightPlaces, slice, copied, end, fill + rightPanel,
                 TShape.ColumnShift);
             TTile.Commit();
-            TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress);
-            TTile.LoadRight<TRightOrder>(memory, use + rightAddress);
+            TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 0);
+            TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 0);
             TTile.Step(memory);
-            TTile.LoadLeft<TLeftOrder>(memory, TileLayout.SecondHalf<TLeftOrder>(use + leftAddress, TShape.LineShift));
-            TTile.LoadRight<TRightOrder>(memory, TileLayout.SecondHalf<TRightOrder>(use + rightAddress, TShape.ColumnShift));
+            TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 1);
+            TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 1);
             TTile.Step(memory);
             copied += TileLayout.StageDepth;
             fill = NextStage<TShape>(fill);

@@ -13,6 +13,9 @@ internal static class TileLayout
     /// <summary>Bytes of depth in a stage.</summary>
     public const int LineBytes = StageDepth * sizeof(float);
 
+    /// <summary>Bytes of depth that one step multiplies: 8 values.</summary>
+    public const int HalfStageBytes = LineBytes / 2;
+
     /// <summary>Byte of a value in a panel that is stored line by line.</summary>
     public static int LineByLine(int line, int depth)
         => (line * LineBytes) + (((depth >> 2) ^ ((line >> 1) & 3)) << 4) + ((depth & 3) << 2);
@@ -32,11 +35,6 @@ internal static class TileLayout
         where TOrder : struct, IOperandOrder
         => TOrder.ColumnsAreDepth ? LineByLine(firstColumn + (lane & 7) + ((lane >> 4) << 3), ((lane >> 3) & 1) << 2)
             : DepthByDepth(firstColumn + (lane >> 2), lane & 3, extentShift);
-
-    /// <summary>The address 8 further in depth, from the first half of a stage.</summary>
-    public static int SecondHalf<TOrder>(int address, int extentShift)
-        where TOrder : struct, IOperandOrder
-        => TOrder.ColumnsAreDepth ? address ^ 32 : address + (32 << extentShift);
 
     /// <summary>Floats from one line of spilled sums to the next; eight more than columns, so that four lines apart banks differ.</summary>
     public static int SpillPitch<TShape>()
