@@ -31,7 +31,7 @@ internal static class DemoCommand
         };
         var device = CommonOptions.Device("cpu");
         var command = new Command("demo",
-            "Draw a data set, train a small U-Net on it and sample a grid: four minutes on two cores, no data, no GPU, no network.")
+            "Draw a data set, train a small U-Net on it, sample a grid and score it: four minutes on two cores, no data, no GPU, no network.")
         {
             output, seed, device,
         };
@@ -64,6 +64,8 @@ internal static class DemoCommand
         code = SampleCommand.Run(tool, request, TrainingDisplay.ModeFor(json: false));
         if (code == ExitCode.Success)
         {
+            string[] drawn = [.. Directory.GetFiles(samples, "sample-*.png").Order(StringComparer.Ordinal)];
+            tool.Error.WriteLine(DemoScore.Describe(deviceId, drawn, seed, firstUnseen: Images));
             tool.Out.WriteLine($"""
                 What was learned:  {Path.GetFullPath(Path.Combine(samples, SampleCommand.GridFile))}
                 The data:          {Path.GetFullPath(data)}

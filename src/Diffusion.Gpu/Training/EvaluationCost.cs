@@ -54,7 +54,11 @@ public sealed record EvaluationCost(EvaluationPlan Plan, long Scores, long Train
             if (Plan.Every is not null && Scores > rarer)
                 yield return With(10, Math.Min(Plan.Samples, 1_000), rarer);
         }
+        if (Plan.Every is not null && Scores > 1)
+            yield return AtTheEnd(With(10, Math.Min(Plan.Samples, 1_000), rarer: 1));
     }
+
+    private static EvaluationCost AtTheEnd(EvaluationCost cost) => cost with { Scores = 1, Plan = cost.Plan with { Every = null } };
 
     private EvaluationCost With(int steps, int samples, int rarer) => this with
     {

@@ -95,6 +95,15 @@ internal sealed class EvaluationPolicyTests
         });
     }
 
+    [Test]
+    public void Where_nothing_else_is_cheaper_one_score_at_the_end_is_offered()
+    {
+        var plan = new EvaluationPlan(200, 100, "dpm++2m", 5, 32, 0);
+        var cheaper = new EvaluationCost(plan, 2, 200, SecondsPerTrainingStep: 0.1, SecondsPerNetworkCall: 0.01, SecondsPerFeature: 0.02,
+            ReferenceImages: 0).Cheaper();
+        Assert.That(cheaper.Single().Plan, Is.EqualTo(plan with { Every = null }));
+    }
+
     private static EvaluationPlan? PlanOf(string json)
     {
         var options = RunOptions.FromJson(JsonNode.Parse(json)!.AsObject());
