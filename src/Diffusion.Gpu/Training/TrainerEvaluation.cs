@@ -34,7 +34,8 @@ public sealed partial class Trainer
         if (_best.Offer(score))
             _best.Write(_latest! with { Score = score, Best = score }, _state, report);
         // The tensors have not changed; the file is written again for its metadata.
-        Save(_latest!.Path == _folder.BestCheckpoint ? _folder.CheckpointFile(null) : _latest.Path, score);
+        string path = Path.GetFullPath(_latest!.Path); // a resumed run's may be relative
+        Save(path == _folder.BestCheckpoint ? _folder.CheckpointFile(null) : path, score);
         _evaluator!.Forget();
     }
 

@@ -244,6 +244,16 @@ internal sealed class EvaluationTests
     }
 
     [Test]
+    public void Checkpoint_of_a_run_named_by_a_relative_path_survives_its_score()
+    {
+        _run.Train("run", TinyRun.Plain);
+        string relative = Path.GetRelativePath(Environment.CurrentDirectory, _run.Path("run"));
+        using var trainer = Trainer.Resume(relative, _run.Dataset, _run.Device, Scored, new FakeEvaluation());
+        Assert.That(File.Exists(trainer.RunAsync().GetAwaiter().GetResult().Path));
+        Assert.That(Checkpoint.Read(_run.Path("run/model-latest.safetensors")).Score, Is.Not.Null);
+    }
+
+    [Test]
     public void Policy_without_an_evaluation_is_refused()
         => Assert.That(() => _run.Start("run", Scored), Throws.TypeOf<OptionsException>().With.Property("Option").EqualTo("fid"));
 
