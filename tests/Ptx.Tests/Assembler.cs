@@ -52,7 +52,7 @@ internal static partial class Assembler
                 using var backend = new PTXBackend(context, architecture < 80 ? CudaArchitecture.SM_75 : CudaArchitecture.SM_80,
                     InstructionSet, nvvmAPI: null!);
                 var kernel = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(use.Method),
-                    new KernelSpecialization(use.Threads, null));
+                    new KernelSpecialization(use.Threads, use.LeastGroups));
                 compiled[name] = (kernel.PTXAssembly, null);
             }
             catch (Exception exception)

@@ -59,6 +59,12 @@ public sealed class TileTests(int architecture)
     public void Nothing_of_a_thread_lies_in_memory()
         => AssertEach(tile => LocalAccesses(tile) == 0, tile => $"{LocalAccesses(tile)} local accesses");
 
+    /// <summary>Named registers take addresses within shared memory. One converted from or to a generic address, which needs the place of
+    /// shared memory in the address space, would be a mistake that no emulation sees.</summary>
+    [Test]
+    public void Shared_addresses_are_never_converted()
+        => AssertEach(tile => Conversions(tile) == 0, tile => $"{Conversions(tile)} uses of the shared window");
+
     /// <summary>The wait, one barrier and the close of the group are there, and none was moved out or doubled.</summary>
     [Test]
     public void A_stage_has_one_wait_one_barrier_and_one_group_of_copies()
@@ -93,6 +99,8 @@ public sealed class TileTests(int architecture)
     /// <summary>Matrix instructions of a warp in a stage.</summary>
     private static int Warp(string name)
         => name.Contains($"CudaTile<{nameof(Tile64x64)}>", StringComparison.Ordinal) ? 2 * 2 * 4 : 2 * 4 * 4;
+
+    private static int Conversions(AssembledKernel tile) => MachineCode.Count(tile.Code!.All, ".*SR_SWIN");
 
     private static int LocalAccesses(AssembledKernel tile) => MachineCode.Count(tile.Code!.All, "(STL|LDL)");
 

@@ -98,7 +98,8 @@ internal static class InstructionText
     {
         int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
         Write(code, $".reg .f32 sum<{4 * lefts * rights}>; .reg .b32 left<{4 * lefts}>, right<{2 * rights}>, sharedBase;");
-        Write(code, $"{{ .reg .u64 a; cvta.to.shared.u64 a, {Argument(code, call, 0)}; cvt.u32.u64 sharedBase, a; }}");
+        // ILGPU passes the address within shared memory, not a generic one: a conversion would take the window's base off once more.
+        Write(code, $"cvt.u32.u64 sharedBase, {Argument(code, call, 0)};");
         for (int i = 0; i < 4 * lefts * rights; i++)
             Write(code, $"mov.f32 sum{i}, 0f00000000;");
     }
@@ -108,9 +109,8 @@ internal static class InstructionText
     {
         // 16 bytes pass the first cache by: the next stage never reads them again. Narrower copies cannot.
         int width = System.Runtime.CompilerServices.Unsafe.SizeOf<TVector>();
-        Write(code, $"{{ .reg .u32 s; .reg .u64 g; add.u32 s, sharedBase, {Argument(code, call, 0)}; "
-            + $"cvta.to.global.u64 g, {Argument(code, call, 1)}; "
-            + $"cp.async.{(width == 16 ? "cg" : "ca")}.shared.global [s], [g], {width}, {Argument(code, call, 2)}; }}");
+        Write(code, $"{{ .reg .u32 s; add.u32 s, sharedBase, {Argument(code, call, 0)}; "
+            + $"cp.async.{(width == 16 ? "cg" : "ca")}.shared.global [s], [{Argument(code, call, 1)}], {width}, {Argument(code, call, 2)}; }}");
     }
 
     public static void Commit(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.commit_group;");

@@ -50,14 +50,15 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
     /// <param name="groups">Extents of the grid; at most 65,535 in y and z.</param>
     /// <param name="threads">Threads of a group; always the same for one kernel, which is compiled for it.</param>
     /// <param name="shared">Dynamic shared memory: CUDA only, portable kernels have a fixed size.</param>
+    /// <param name="leastGroups">Groups that a multiprocessor must have registers for, or null where the compiler may decide.</param>
     public void Launch<TArguments>(Action<TArguments> kernel, TArguments arguments, Index3D groups, int threads = GroupSize,
-        SharedMemoryConfig shared = default)
+        SharedMemoryConfig shared = default, int? leastGroups = null)
         where TArguments : struct
     {
-        if (IsListed(kernel, threads))
+        if (IsListed(kernel, threads, leastGroups))
             return;
         if (!_loaded.TryGetValue(kernel, out var loaded))
-            _loaded[kernel] = loaded = accelerator.LoadKernel(kernel, new KernelSpecialization(threads, null));
+            _loaded[kernel] = loaded = accelerator.LoadKernel(kernel, new KernelSpecialization(threads, leastGroups));
         var config = new KernelConfig(groups, new Index3D(threads, 1, 1), shared);
         ((Action<AcceleratorStream, KernelConfig, TArguments>)loaded)(stream, config, arguments);
     }
@@ -67,9 +68,9 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
     /// <param name="perGroup">Items of one group.</param>
     public static int GroupsFor(long count, int perGroup = GroupSize) => checked((int)((count + perGroup - 1) / perGroup));
 
-    private bool IsListed(Delegate kernel, int threads)
+    private bool IsListed(Delegate kernel, int threads, int? leastGroups = null)
     {
-        listing?.Invoke(new KernelUse(kernel.Method, threads));
+        listing?.Invoke(new KernelUse(kernel.Method, threads, leastGroups));
         return listing is not null;
     }
 
@@ -85,7 +86,8 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
 /// <summary>A kernel as it is launched.</summary>
 /// <param name="Method">With all type arguments.</param>
 /// <param name="Threads">Threads of a group, which it is compiled for.</param>
-internal sealed record KernelUse(MethodInfo Method, int Threads);
+/// <param name="LeastGroups">Groups that a multiprocessor must have registers for, or null.</param>
+internal sealed record KernelUse(MethodInfo Method, int Threads, int? LeastGroups);
 
 /// <summary>A kernel's side of a <see cref="GradientTarget"/>: stores, or adds to what is there.</summary>
 internal readonly struct Target(ArrayView<float> values, bool accumulate)

@@ -59,6 +59,12 @@ internal static class TileShape<TShape>
 
     public static int Threads => 1 << ThreadShift;
 
+    /// <summary>
+    /// Groups of this tile that a multiprocessor's 65,536 registers must hold: two of 256 threads, three of 128. Without it the compiler
+    /// may cut registers for a fourth, and keep values in memory instead.
+    /// </summary>
+    public static int LeastGroups => ThreadShift > 7 ? 2 : 3;
+
     /// <summary>log2 of the lines of a warp.</summary>
     public static int LinesOfWarpShift => TShape.LineShift - TShape.WarpLineShift;
 
