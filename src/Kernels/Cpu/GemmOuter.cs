@@ -16,11 +16,8 @@ namespace Diffusion.Gpu.Kernels;
 /// </remarks>
 internal sealed unsafe class GemmOuter
 {
-    private const int PixelsOfBlock = 256;
-    private const int ItemsPerThread = 8;
-
-    /// <summary>Fewest tiles that a work item computes of a block, to pay for packing and for finding windows again.</summary>
-    private const int FewestTiles = 32;
+    private const int PixelsOfBlock = 512;
+    private const int ItemsPerThread = 4;
 
     /// <summary>Floats that all partial results together may take.</summary>
     private const int PartialFloats = 1 << 19;
@@ -74,9 +71,7 @@ internal sealed unsafe class GemmOuter
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
         int segments = Math.Clamp(PartialFloats / (columns * window.Depth), 1, Math.Min(MostSegments, _blocks));
         _segments = (int)BitOperations.RoundUpToPowerOf2((uint)segments + 1) / 2;
-        int threads = ForkJoinPool.Threads, tiles = _rowTiles * _bands * ((_width + kernel.PanelWidth - 1) / kernel.PanelWidth);
-        int groups = Math.Min(ItemsPerThread * threads / _segments, Math.Max((threads + _segments - 1) / _segments, tiles / FewestTiles));
-        _groups = Math.Clamp(groups, 1, _rowTiles);
+        _groups = Math.Clamp(ItemsPerThread * ForkJoinPool.Threads / _segments, 1, _rowTiles);
         IsPartial = _segments > 1 || _swaps;
         _accumulate = accumulate && !IsPartial;
         _output = IsPartial ? GemmScratch.Current.Partials.Take<float>(_segments * (long)columns * window.Depth) : result;
@@ -121,24 +116,21 @@ internal sealed unsafe class GemmOuter
     {
         int segment = item / _groups, group = item % _groups;
         int firstTile = group * _rowTiles / _groups, endTile = (group + 1) * _rowTiles / _groups;
-        int firstBlock = FirstBlock(item), endBlock = (segment + 1) * _blocks / _segments;
+        int firstBlock = segment * _blocks / _segments, endBlock = (segment + 1) * _blocks / _segments;
         float* output = _output + (segment * (nint)_height * _stride);
         var scratch = GemmScratch.Current;
         for (int block = firstBlock; block < endBlock; block++)
         {
             int first = block * _linesPerBlock, end = Math.Min(_window.Lines, first + _linesPerBlock);
-            var tiles = new Tiles(firstTile, endTile, output, block > firstBlock || _accumulate, Ahead(block + 1 < endBlock ? block + 1 : FirstBlock(item + ForkJoinPool.Threads)));
+            var tiles = new Tiles(firstTile, endTile, output, block > firstBlock || _accumulate, Ahead(block + 1, endBlock));
             ComputeBlock(first, end, ref tiles, scratch);
         }
     }
 
-    /// <summary>First block of a work item's segment; past the last block if there is no such item.</summary>
-    private int FirstBlock(int item) => item / _groups * _blocks / _segments;
-
-    /// <summary>The images and values that this thread is likely to need next, to be asked for while tiles are computed.</summary>
-    private GemmAhead Ahead(int block)
+    /// <summary>The images and values of the next block, to be asked for while the tiles of this one are computed.</summary>
+    private GemmAhead Ahead(int block, int endBlock)
     {
-        if (block >= _blocks)
+        if (block >= endBlock)
             return default;
         int first = block * _linesPerBlock, lines = Math.Min(_linesPerBlock, _window.Lines - first);
         nint row = _window.OutW * (nint)_columns;
