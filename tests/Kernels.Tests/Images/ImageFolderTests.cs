@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Diffusion.Gpu.Kernels.Images;
+using Diffusion.Gpu.Kernels.OpCases;
 
 namespace Diffusion.Gpu.Kernels.Tests.Images;
 

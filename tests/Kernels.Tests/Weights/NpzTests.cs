@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using Diffusion.Gpu.Kernels.OpCases;
 using Diffusion.Gpu.Kernels.Weights;
 
 namespace Diffusion.Gpu.Kernels.Tests.Weights;
