@@ -16,13 +16,21 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// <param name="Name">The kernel's.</param>
 /// <param name="Threads">Threads of a group.</param>
 /// <param name="Registers">Of one thread.</param>
-/// <param name="SharedBytes">Static shared memory of a group.</param>
+/// <param name="StaticSharedBytes">Shared memory of a group that the kernel reserves.</param>
+/// <param name="DynamicSharedBytes">Shared memory that its launch adds.</param>
 /// <param name="StackBytes">Stack frame of a thread: more than 0 means that registers live in memory.</param>
 /// <param name="SpillBytes">Stores and loads of registers that did not fit.</param>
 /// <param name="Code">Its instructions, where it has matrix instructions; else null.</param>
 /// <param name="Fault">What kept it from being assembled, or null.</param>
-internal sealed record AssembledKernel(string Name, int Threads, int Registers, int SharedBytes, int StackBytes, int SpillBytes,
-    MachineCode? Code, string? Fault);
+internal sealed record AssembledKernel(string Name, int Threads, int Registers, int StaticSharedBytes, int DynamicSharedBytes,
+    int StackBytes, int SpillBytes, MachineCode? Code, string? Fault)
+{
+    /// <summary>Of a group, all together.</summary>
+    public int SharedBytes => StaticSharedBytes + DynamicSharedBytes;
+
+    /// <summary>A kernel that did not come to be assembled.</summary>
+    public static AssembledKernel Faulty(string name, string? fault) => new(name, 0, 0, 0, 0, 0, 0, null, fault);
+}
 
 /// <summary>Compiles kernels to PTX without a device and assembles them with NVIDIA's own tools.</summary>
 internal static partial class Assembler
@@ -68,7 +76,7 @@ internal static partial class Assembler
     }
 
     /// <summary>Assembles PTX for an architecture.</summary>
-    public static AssembledKernel Assemble(string name, int threads, string ptx, int architecture)
+    public static AssembledKernel Assemble(KernelUse use, string ptx, int architecture)
     {
         string folder = Directory.CreateTempSubdirectory("ptx").FullName;
         try
@@ -77,10 +85,10 @@ internal static partial class Assembler
             File.WriteAllText(source, ptx);
             var (code, report) = Run("ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
             if (code != 0)
-                return new AssembledKernel(name, threads, 0, 0, 0, 0, null, report.Trim());
+                return AssembledKernel.Faulty(use.Name, report.Trim());
             var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal) ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
-            return new AssembledKernel(name, threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
-                Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
+            return new AssembledKernel(use.Name, use.Threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
+                use.DynamicSharedBytes, Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
                 machineCode, null);
         }
         finally

@@ -16,6 +16,15 @@ public sealed class AssemblyTests(int architecture)
 
     private IReadOnlyList<AssembledKernel> _kernels = [];
 
+    /// <summary>The most that a group can be allowed: CUDA C++ Programming Guide, technical specifications per compute capability.</summary>
+    private int SharedBytesOfGroup => 1024 * architecture switch
+    {
+        75 => 64,
+        80 => 163,
+        86 or 89 => 99,
+        _ => 227,
+    };
+
     [OneTimeSetUp]
     public void Assemble()
     {
@@ -35,7 +44,8 @@ public sealed class AssemblyTests(int architecture)
     public void A_group_fits_a_multiprocessor()
     {
         AssertNone(kernel => RegistersTaken(kernel) > RegistersOfGroup, kernel => $"{kernel.Registers} registers x {kernel.Threads} threads");
-        AssertNone(kernel => kernel.SharedBytes > StaticSharedBytes, kernel => $"{kernel.SharedBytes} bytes shared");
+        AssertNone(kernel => kernel.StaticSharedBytes > StaticSharedBytes, kernel => $"{kernel.StaticSharedBytes} bytes reserved");
+        AssertNone(kernel => kernel.SharedBytes > SharedBytesOfGroup, kernel => $"{kernel.SharedBytes} bytes shared");
     }
 
     /// <summary>Registers of a group: a warp takes them by 256.</summary>
@@ -55,8 +65,7 @@ internal static class Assembly
         var kernels = KernelListing.For(architecture);
         var compiled = PtxOf.GetOrAdd(Math.Min(architecture, 80), target => Assembler.Compile(kernels, target));
         return [.. compiled.AsParallel().AsOrdered().Select(entry => entry.Value.Ptx is { } ptx
-            ? Assembler.Assemble(entry.Key, kernels[entry.Key].Threads, ptx, architecture)
-            : new AssembledKernel(entry.Key, 0, 0, 0, 0, 0, null, entry.Value.Fault))];
+            ? Assembler.Assemble(kernels[entry.Key], ptx, architecture) : AssembledKernel.Faulty(entry.Key, entry.Value.Fault))];
     });
 
     private static readonly ConcurrentDictionary<int, IReadOnlyDictionary<string, (string? Ptx, string? Fault)>> PtxOf = new();

@@ -26,7 +26,7 @@ internal static class KernelListing
     {
         var found = new SortedDictionary<string, KernelUse>(StringComparer.Ordinal);
         using var device = new Device(GpuBackend.DescribeEmulator(), precision,
-            device => new GpuBackend(device, use => found.TryAdd(NameOf(use.Method), use)));
+            device => new GpuBackend(device, use => Note(found, use)));
         foreach (var opCase in Catalogue.All)
             Call(device, opCase);
         TrainAndSample(device);
@@ -43,17 +43,12 @@ internal static class KernelListing
         return found;
     }
 
-    /// <summary>Type and method, with type arguments in angle brackets.</summary>
-    public static string NameOf(System.Reflection.MethodInfo method)
+    /// <summary>A kernel is compiled once, for one number of threads and one size of shared memory.</summary>
+    private static void Note(SortedDictionary<string, KernelUse> found, KernelUse use)
     {
-        // An element kernel is its struct.
-        return method.DeclaringType == typeof(Launcher) ? Short(method.GetGenericArguments()[0])
-            : $"{Short(method.DeclaringType!)}.{method.Name}{Arguments(method.GetGenericArguments())}";
+        if (!found.TryAdd(use.Name, use) && found[use.Name] != use)
+            throw new InvalidOperationException($"{found[use.Name]} is also launched as {use}");
     }
-
-    private static string Short(Type type) => type.Name.Split('`')[0] + Arguments(type.GetGenericArguments());
-
-    private static string Arguments(Type[] types) => types.Length == 0 ? "" : $"<{string.Join(", ", types.Select(Short))}>";
 
     private static void Call(Device device, OpCase opCase)
     {

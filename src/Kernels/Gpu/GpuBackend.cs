@@ -27,7 +27,7 @@ internal sealed partial class GpuBackend : Backend
         {
             _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
             _stream = _accelerator.CreateStream();
-            _launcher = new Launcher(_accelerator, _stream, listing);
+            _launcher = new Launcher(_accelerator, device.Info.Id, _stream, listing);
             // A list is of what CUDA runs.
             _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || listing is not null;
         }
@@ -38,6 +38,8 @@ internal sealed partial class GpuBackend : Backend
                 "check with the maker's tool that it works and is not reserved by another process", exception);
         }
     }
+
+    internal Launcher Launcher => _launcher;
 
     public override void Upload(ReadOnlySpan<float> source, Tensor destination)
         => View(destination.Storage).CopyFromCPU(_stream, source);
@@ -76,7 +78,7 @@ internal sealed partial class GpuBackend : Backend
     }
 
     /// <summary>A tensor's values, for a kernel.</summary>
-    private static ArrayView<float> View(Tensor tensor) => View(tensor.Storage);
+    internal static ArrayView<float> View(Tensor tensor) => View(tensor.Storage);
 
     /// <summary>A tensor's values, or an empty view that the kernel must not read.</summary>
     private static ArrayView<float> ViewOrEmpty(Tensor? tensor) => tensor is null ? default : View(tensor);

@@ -144,7 +144,7 @@ internal sealed partial class GpuBackend
     }
 
     /// <summary>Finds a driver also where only the versioned file is installed, as driver packages do; 0 where there is none.</summary>
-    private static nint LoadDriver(string name)
+    internal static nint LoadDriver(string name)
     {
         string? file = name switch
         {

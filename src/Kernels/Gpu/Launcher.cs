@@ -20,13 +20,17 @@ internal interface IElementKernel
 /// strategy for one kind of device (tensor cores) is one more branch there.
 /// </remarks>
 /// <param name="accelerator">Compiles and runs.</param>
+/// <param name="device">The device's identifier, for messages.</param>
 /// <param name="stream">Everything is enqueued on it, in order.</param>
 /// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels so.</param>
-internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream, Action<KernelUse>? listing = null)
+internal sealed class Launcher(Accelerator accelerator, string device, AcceleratorStream stream, Action<KernelUse>? listing = null)
 {
     /// <summary>Threads of a group where the kernel has no reason for another number.</summary>
     public const int GroupSize = 256;
 
+    private readonly KernelLoader _loader = new(accelerator, device);
+
+    /// <summary>Held for as long as the device: ILGPU keeps only weak references.</summary>
     private readonly Dictionary<Delegate, Delegate> _loaded = [];
 
     /// <summary>Runs <paramref name="kernel"/> for 0 … count − 1, one thread each.</summary>
@@ -36,12 +40,8 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
         if (count == 0)
             return;
         Action<TKernel, int> method = Elements;
-        if (IsListed(method, GroupSize))
-            return;
-        if (!_loaded.TryGetValue(method, out var loaded))
-            _loaded[method] = loaded = accelerator.LoadKernel(method, new KernelSpecialization(GroupSize, null));
-        ((Action<AcceleratorStream, KernelConfig, TKernel, int>)loaded)(stream, new KernelConfig(GroupsFor(count), GroupSize), kernel,
-            checked((int)count));
+        Loaded<Action<AcceleratorStream, KernelConfig, TKernel, int>>(method, GroupSize)?.Invoke(stream,
+            new KernelConfig(GroupsFor(count), GroupSize), kernel, checked((int)count));
     }
 
     /// <summary>Runs a kernel whose threads co-operate.</summary>
@@ -49,18 +49,19 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
     /// <param name="arguments">What it is given.</param>
     /// <param name="groups">Extents of the grid; at most 65,535 in y and z.</param>
     /// <param name="threads">Threads of a group; always the same for one kernel, which is compiled for it.</param>
-    /// <param name="shared">Dynamic shared memory: CUDA only, portable kernels have a fixed size.</param>
     /// <param name="leastGroups">Groups that a multiprocessor must have registers for, or null where the compiler may decide.</param>
+    /// <param name="dynamicSharedBytes">What the kernel takes by <see cref="SharedMemory.GetDynamic{T}()"/>, which only CUDA and the
+    /// emulator have; always the same for one kernel. Beyond 48 KB it is CUDA's only way. A kernel for other devices, too, reserves its
+    /// memory through a type parameter that has a form of fixed size, as <see cref="ITile.Open"/> does.</param>
+    /// <exception cref="DeviceException">The kernel's groups share more memory than the device has.</exception>
     public void Launch<TArguments>(Action<TArguments> kernel, TArguments arguments, Index3D groups, int threads = GroupSize,
-        SharedMemoryConfig shared = default, int? leastGroups = null)
+        int? leastGroups = null, int dynamicSharedBytes = 0)
         where TArguments : struct
     {
-        if (IsListed(kernel, threads, leastGroups))
-            return;
-        if (!_loaded.TryGetValue(kernel, out var loaded))
-            _loaded[kernel] = loaded = accelerator.LoadKernel(kernel, new KernelSpecialization(threads, leastGroups));
-        var config = new KernelConfig(groups, new Index3D(threads, 1, 1), shared);
-        ((Action<AcceleratorStream, KernelConfig, TArguments>)loaded)(stream, config, arguments);
+        var config = new KernelConfig(groups, new Index3D(threads, 1, 1),
+            dynamicSharedBytes == 0 ? default : SharedMemoryConfig.RequestDynamic<byte>(dynamicSharedBytes));
+        Loaded<Action<AcceleratorStream, KernelConfig, TArguments>>(kernel, threads, leastGroups, dynamicSharedBytes)
+            ?.Invoke(stream, config, arguments);
     }
 
     /// <summary>Groups that cover <paramref name="count"/> items.</summary>
@@ -68,10 +69,21 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
     /// <param name="perGroup">Items of one group.</param>
     public static int GroupsFor(long count, int perGroup = GroupSize) => checked((int)((count + perGroup - 1) / perGroup));
 
-    private bool IsListed(Delegate kernel, int threads, int? leastGroups = null)
+    /// <summary>The kernel, ready to be launched; null where kernels are only listed.</summary>
+    private TLauncher? Loaded<TLauncher>(Delegate kernel, int threads, int? leastGroups = null, int dynamicSharedBytes = 0)
+        where TLauncher : Delegate
     {
-        listing?.Invoke(new KernelUse(kernel.Method, threads, leastGroups));
-        return listing is not null;
+        if (_loaded.TryGetValue(kernel, out var loaded))
+            return (TLauncher)loaded;
+        var use = new KernelUse(kernel.Method, threads, leastGroups, dynamicSharedBytes);
+        if (listing is not null)
+        {
+            listing(use);
+            return null;
+        }
+        var launcher = _loader.Load<TLauncher>(use);
+        _loaded[kernel] = launcher;
+        return launcher;
     }
 
     internal static void Elements<TKernel>(TKernel kernel, int count)
@@ -87,7 +99,17 @@ internal sealed class Launcher(Accelerator accelerator, AcceleratorStream stream
 /// <param name="Method">With all type arguments.</param>
 /// <param name="Threads">Threads of a group, which it is compiled for.</param>
 /// <param name="LeastGroups">Groups that a multiprocessor must have registers for, or null.</param>
-internal sealed record KernelUse(MethodInfo Method, int Threads, int? LeastGroups);
+/// <param name="DynamicSharedBytes">Shared memory of a group beside what the kernel reserves by itself.</param>
+internal sealed record KernelUse(MethodInfo Method, int Threads, int? LeastGroups, int DynamicSharedBytes)
+{
+    /// <summary>Type and method, with type arguments in angle brackets; of an element kernel its struct.</summary>
+    public string Name => Method.DeclaringType == typeof(Launcher) ? Short(Method.GetGenericArguments()[0])
+        : $"{Short(Method.DeclaringType!)}.{Method.Name}{Arguments(Method.GetGenericArguments())}";
+
+    private static string Short(Type type) => type.Name.Split('`')[0] + Arguments(type.GetGenericArguments());
+
+    private static string Arguments(Type[] types) => types.Length == 0 ? "" : $"<{string.Join(", ", types.Select(Short))}>";
+}
 
 /// <summary>A kernel's side of a <see cref="GradientTarget"/>: stores, or adds to what is there.</summary>
 internal readonly struct Target(ArrayView<float> values, bool accumulate)

@@ -8,7 +8,8 @@ internal struct CudaTile<TShape> : ITile
 {
     public static TileMemory Open()
     {
-        var shared = SharedMemory.Allocate<F4>((TileShape<TShape>.StageBytes >> 4) * TShape.Stages);
+        // Dynamic, for static memory ends at 48 KB: the launch names TileShape.SharedBytes.
+        var shared = SharedMemory.GetDynamic<F4>();
         Instructions.Open<TShape>(ref shared[0]);
         return new TileMemory { Shared = shared };
     }

@@ -22,7 +22,7 @@ internal struct EmulatedTile<TShape> : ITile
     {
         var memory = new TileMemory
         {
-            Shared = SharedMemory.Allocate<F4>((TileShape<TShape>.StageBytes >> 4) * TShape.Stages),
+            Shared = SharedMemory.Allocate<F4>(TileShape<TShape>.SharedBytes >> 4),
             Fragments = SharedMemory.Allocate<float>(TileShape<TShape>.Threads * RegistersOfLane),
             Addresses = SharedMemory.Allocate<int>(TileShape<TShape>.Threads * 2),
             Sums = LocalMemory.Allocate<float>(SumsOfLane),

@@ -79,6 +79,9 @@ internal static class TileShape<TShape>
 
     /// <summary>Bytes of one stage: the panel of the left operand, then that of the right one.</summary>
     public static int StageBytes => ((1 << TShape.LineShift) + (1 << TShape.ColumnShift)) * TileLayout.LineBytes;
+
+    /// <summary>Bytes of all stages, which a group shares.</summary>
+    public static int SharedBytes => StageBytes * TShape.Stages;
 }
 
 /// <summary>What a tile works in. All but the first exist only where tensor cores are emulated.</summary>

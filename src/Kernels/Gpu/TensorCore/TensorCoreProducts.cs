@@ -52,7 +52,7 @@ internal sealed partial class GpuBackend
         if (_hasTensorCores)
         {
             _launcher.Launch(TileGemm.Multiply<CudaTile<TShape>, TShape, TLeft, TLeftOrder, TRight, TRightOrder, TResult>, arguments,
-                groups, TileShape<TShape>.Threads, leastGroups: TileShape<TShape>.LeastGroups);
+                groups, TileShape<TShape>.Threads, TileShape<TShape>.LeastGroups, TileShape<TShape>.SharedBytes);
         }
         else
         {
