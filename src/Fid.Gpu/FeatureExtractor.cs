@@ -13,6 +13,9 @@ public sealed class FeatureExtractor : IDisposable
     /// <summary>Most images of a batch on a GPU: enough to fill one.</summary>
     private const int LargestBatch = 64;
 
+    /// <summary>Batches of a GPU after which it is waited for.</summary>
+    private const int BatchesAtATime = 4;
+
     /// <summary>Memory of an image's activations, in bytes, rounded up; weights are a hundred million beside.</summary>
     private const long BytesPerImage = 12_000_000;
 
@@ -58,54 +61,92 @@ public sealed class FeatureExtractor : IDisposable
     /// <summary><see cref="InceptionWeights.Label"/> of the weights.</summary>
     public string WeightsLabel { get; }
 
-    /// <summary>Computes the features of any number of images.</summary>
+    /// <summary>Images after which the device is waited for, to learn whether their features are finite.</summary>
+    internal int ImagesAtATime => Device.Info.Kind == DeviceKind.Cpu ? Batch : BatchesAtATime * Batch;
+
+    /// <summary>Computes the features of any number of images and copies them to the host.</summary>
+    /// <param name="images">As below.</param>
+    /// <param name="names">As below.</param>
+    /// <returns>[images, dims], row-major.</returns>
+    /// <exception cref="ArgumentException">There are no images, or not one name for each.</exception>
+    /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names it.</exception>
+    public float[] Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names = null)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        var features = new float[checked(images.Count * Dims)];
+        int filled = 0;
+        Extract(images, names, batch =>
+        {
+            batch.CopyTo(features.AsSpan(filled, (int)batch.Count));
+            filled += (int)batch.Count;
+        });
+        return features;
+    }
+
+    /// <summary>Computes the features of any number of images; they stay on the device.</summary>
     /// <param name="images">Of any sizes, grey or RGB. A list that decodes on demand is asked for each image once, from several threads, and
     /// on a GPU while the batch before is computed.</param>
     /// <param name="names">The images' files, for messages; their numbers if null.</param>
-    /// <returns>[images, dims] on <see cref="Device"/>; the caller disposes it.</returns>
+    /// <param name="take">Is handed the features in the images' order, [1 to <see cref="Batch"/>, dims] on <see cref="Device"/>, such as
+    /// <see cref="FeatureStatistics.Add(Tensor)"/>. All of them are finite. They die when it returns.</param>
     /// <exception cref="ArgumentException">There are no images, or not one name for each.</exception>
     /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names it.</exception>
-    public Tensor Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names = null)
+    public void Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names, Action<Tensor> take)
     {
         ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(take);
         if (images.Count == 0)
             throw new ArgumentException("there are no images to extract features of", nameof(images));
         if (names is not null && names.Count != images.Count)
             throw new ArgumentException($"{names.Count} names for {images.Count} images", nameof(names));
         var source = new ImageSource(images, names, Recipe);
-        var features = new float[checked(images.Count * Dims)];
         float[] current = source.Prepare(0, Batch), spare = [];
-        for (int first = 0; first < images.Count; first += Batch)
+        using var tape = Device.NewTape(recording: false);
+        for (int first = 0; first < images.Count;)
         {
-            int next = first + Batch;
-            float[] free = spare;
-            // On the CPU the network has all cores already.
-            bool ahead = next < images.Count && Device.Info.Kind != DeviceKind.Cpu;
-            var coming = ahead ? Task.Run(() => source.Prepare(next, Batch, free)) : null;
-            spare = current;
-            var results = features.AsSpan(first * Dims, Math.Min(Batch, images.Count - first) * Dims);
-            Run(current, results);
-            source.CheckFinite(first, Dims, results);
-            if (next < images.Count)
-                current = coming is null ? source.Prepare(next, Batch, spare) : coming.GetAwaiter().GetResult();
+            using var scope = tape.Scope();
+            var computed = new List<ComputedBatch>();
+            for (int end = Math.Min(first + ImagesAtATime, images.Count); first < end; first += Batch)
+            {
+                int next = first + Batch;
+                float[] free = spare;
+                // On the CPU the network has all cores already.
+                bool ahead = next < images.Count && Device.Info.Kind != DeviceKind.Cpu;
+                var coming = ahead ? Task.Run(() => source.Prepare(next, Batch, free)) : null;
+                spare = current;
+                computed.Add(Compute(tape, current, first, Math.Min(Batch, images.Count - first)));
+                if (next < images.Count)
+                    current = coming is null ? source.Prepare(next, Batch, spare) : coming.GetAwaiter().GetResult();
+            }
+            foreach (var batch in computed)
+                source.CheckFinite(batch);
+            foreach (var batch in computed)
+                take(batch.Features);
         }
-        return Device.NewTensor([images.Count, Dims], features);
     }
 
     /// <summary>Returns the network's memory.</summary>
     public void Dispose() => _network.Dispose();
 
-    private void Run(ReadOnlySpan<float> prepared, Span<float> features)
+    /// <summary>Enqueues the network for a batch.</summary>
+    private ComputedBatch Compute(Tape tape, ReadOnlySpan<float> prepared, int first, int count)
     {
-        int count = features.Length / Dims;
-        using var tape = Device.NewTape(recording: false);
+        using var scope = tape.Scope();
         var images = tape.Constant([count, InceptionV3.ImageSize, InceptionV3.ImageSize, 3], prepared[..(count * Preprocessing.Length)]);
-        _network.Features(tape, images).CopyTo(features);
+        var features = _network.Features(tape, images);
+        var distance = tape.MeanSquaredError(features, features);
+        return new ComputedBatch(first, scope.Keep(features), scope.Keep(distance));
     }
 
     /// <summary>A training run may hold most of the device, so a batch takes an eighth of it at most.</summary>
     private static int ChooseBatch(DeviceInfo device) => device.Kind == DeviceKind.Cpu ? CpuBatch
         : (int)Math.Clamp(device.MemoryBytes / 8 / BytesPerImage, 1, LargestBatch);
+
+    /// <summary>A batch whose features may still be under way.</summary>
+    /// <param name="First">Its first image.</param>
+    /// <param name="Features">[images, dims].</param>
+    /// <param name="Distance">[1], of the features to themselves: 0, or NaN where one of them is not finite.</param>
+    private readonly record struct ComputedBatch(int First, Tensor Features, Tensor Distance);
 
     /// <summary>The images and what to call them.</summary>
     private readonly struct ImageSource(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names, FidRecipe recipe)
@@ -128,17 +169,15 @@ public sealed class FeatureExtractor : IDisposable
             return prepared;
         }
 
-        /// <summary>Refuses features of a batch that are not finite.</summary>
-        public void CheckFinite(int first, int dims, ReadOnlySpan<float> features)
+        /// <summary>Refuses features that are not finite; they are copied to the host only to say which.</summary>
+        public void CheckFinite(ComputedBatch batch)
         {
-            for (int i = 0; i < features.Length; i++)
-            {
-                if (!float.IsFinite(features[i]))
-                {
-                    throw new ImageFormatException(Name(first + (i / dims)), $"feature {i % dims} of {dims} is {features[i]}",
-                        "Inception's weights overflow on it: fetch them again");
-                }
-            }
+            if (batch.Distance.ToArray()[0] == 0)
+                return;
+            float[] features = batch.Features.ToArray();
+            int dims = batch.Features.Shape[1], at = Array.FindIndex(features, value => !float.IsFinite(value));
+            throw new ImageFormatException(Name(batch.First + (at / dims)), $"feature {at % dims} of {dims} is {features[at]}",
+                "Inception's weights overflow on it: fetch them again");
         }
 
         private void PrepareOne(int index, Span<float> destination)

@@ -12,9 +12,6 @@ public sealed class FidScorer : IDisposable
 {
     private const int DefaultDims = 2048;
 
-    /// <summary>Batches that are handed to the extractor at a time, so that a device need not wait for the files.</summary>
-    private const int BatchesAtATime = 4;
-
     private readonly Lazy<InceptionWeights> _weights;
     private readonly FidOptions _options;
     private FeatureExtractor? _extractor;
@@ -135,18 +132,21 @@ public sealed class FidScorer : IDisposable
         }
         using var folder = ImageFolder.Open(path);
         using var statistics = new FeatureStatistics(Device, dims);
-        int chunk = Device.Info.Kind == DeviceKind.Cpu ? _extractor.Batch : BatchesAtATime * _extractor.Batch;
         var clock = Stopwatch.StartNew();
         for (int done = 0; done < folder.Count;)
         {
             cancellation.ThrowIfCancellationRequested();
-            var images = new FolderImages(folder, done, Math.Min(chunk, folder.Count - done));
+            var images = new FolderImages(folder, done, Math.Min(_extractor.ImagesAtATime, folder.Count - done));
             watch.Features.Start();
-            using var features = _extractor.Extract(images, images.Names);
+            _extractor.Extract(images, images.Names, features =>
+            {
+                watch.Features.Stop();
+                watch.Statistics.Start();
+                statistics.Add(features);
+                watch.Statistics.Stop();
+                watch.Features.Start();
+            });
             watch.Features.Stop();
-            watch.Statistics.Start();
-            statistics.Add(features);
-            watch.Statistics.Stop();
             done += images.Count;
             double rate = done / clock.Elapsed.TotalSeconds;
             var left = TimeSpan.FromSeconds((folder.Count - done) / rate);

@@ -131,9 +131,8 @@ public sealed class FidScorerTests
     private static GaussianStatistics Statistics(FeatureExtractor extractor, string path)
     {
         using var folder = ImageFolder.Open(path);
-        using var features = extractor.Extract([.. Enumerable.Range(0, folder.Count).Select(folder.Load)]);
         using var statistics = new FeatureStatistics(Cpu, 64);
-        statistics.Add(features);
+        extractor.Extract([.. Enumerable.Range(0, folder.Count).Select(folder.Load)], names: null, statistics.Add);
         return statistics.Finish();
     }
 

@@ -27,8 +27,7 @@ public sealed class PytorchFidTests
     {
         using var folder = ImageFolder.Open(Path.Combine(AppContext.BaseDirectory, "Golden", "fid", "pytorch-fid", name));
         using var statistics = new FeatureStatistics(extractor.Device, extractor.Dims);
-        using var features = extractor.Extract([.. Enumerable.Range(0, folder.Count).Select(folder.Load)]);
-        statistics.Add(features);
+        extractor.Extract([.. Enumerable.Range(0, folder.Count).Select(folder.Load)], names: null, statistics.Add);
         return statistics.Finish();
     }
 }

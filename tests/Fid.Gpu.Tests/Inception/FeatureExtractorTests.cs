@@ -69,6 +69,22 @@ public sealed class FeatureExtractorTests(string id)
             Throws.TypeOf<ImageFormatException>().With.Message.StartsWith("a: feature ").And.Message.Contains("of 64 is"));
     }
 
+    /// <summary>The second image alone is so bright that the first norm overflows on it.</summary>
+    [Test]
+    public void One_image_that_overflows_is_named_and_nothing_of_its_company_is_handed_on()
+    {
+        var hash = InceptionGolden.Weights("hash");
+        var weights = InceptionWeights.Create("huge.safetensors", InceptionGolden.Entries(InceptionWeights.Layout),
+            name => name == "Conv2d_1a_3x3.conv.weight" ? [.. hash.Values(name).Select(value => MathF.Abs(value) * 1e36f)]
+                : name == "Conv2d_1a_3x3.bn.running_mean" ? [.. Enumerable.Repeat(0f, 32)] : hash.Values(name));
+        using var extractor = new FeatureExtractor(TestDevices.Open(id), weights, dims: 64, batch: 1);
+        PixelImage black = new(4, 4, 3, new byte[48]), white = new(4, 4, 3, [.. Enumerable.Repeat((byte)255, 48)]);
+        var taken = new List<int>();
+        Assert.That(() => extractor.Extract([black, white, black], ["a", "b", "c"], features => taken.Add(features.Shape[0])),
+            Throws.TypeOf<ImageFormatException>().With.Message.StartsWith("b: feature ").And.Message.Contains("of 64 is"));
+        Assert.That(taken, Has.Count.EqualTo(id == "cpu" ? 1 : 0), "the processor is asked after every batch, a GPU after four");
+    }
+
     [Test]
     public void Extractor_returns_its_memory_and_a_second_batch_takes_no_more()
     {
@@ -78,11 +94,12 @@ public sealed class FeatureExtractorTests(string id)
             Assert.That((extractor.Recipe, extractor.Dims, extractor.Batch), Is.EqualTo((FidRecipe.Clean, 64, 2)));
             Assert.That(extractor.WeightsId, Is.EqualTo(InceptionGolden.Weights("hash").Id));
             long weights = device.Memory.Live;
-            extractor.Extract([.. Images.Take(2)]).Dispose();
+            extractor.Extract([.. Images.Take(2)], null, _ => { });
             long peak = device.Memory.Peak;
             Assert.That((peak - weights) / 2, Is.LessThan(12_000_000), "bytes of an image, as the choice of the batch assumes");
-            extractor.Extract([.. Images.Take(6)]).Dispose();
-            Assert.That(device.Memory.Peak, Is.EqualTo(peak));
+            extractor.Extract([.. Images.Take(6)], null, _ => { });
+            // Of the batches that are under way together only the features are kept.
+            Assert.That(device.Memory.Peak - peak, Is.LessThan(4096));
             Assert.That(device.Memory.Live, Is.EqualTo(weights));
         }
         Assert.That(device.Memory.Live, Is.Zero);
@@ -91,9 +108,9 @@ public sealed class FeatureExtractorTests(string id)
     private float[] Features(int batch, PixelImage[] images, int? dims = null)
     {
         using var extractor = Extractor(batch, dims ?? Dims);
-        using var features = extractor.Extract(images);
-        Assert.That(features.Shape, Is.EqualTo(Shape.Create([images.Length, extractor.Dims])));
-        return features.ToArray();
+        float[] features = extractor.Extract(images);
+        Assert.That(features, Has.Length.EqualTo(images.Length * extractor.Dims));
+        return features;
     }
 
     private FeatureExtractor Extractor(int batch, int dims)

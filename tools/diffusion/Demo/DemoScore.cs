@@ -39,9 +39,8 @@ internal static class DemoScore
 
     private static GaussianStatistics StatisticsOf(FeatureExtractor extractor, PixelImage[] images)
     {
-        using var features = extractor.Extract(images);
         using var statistics = new FeatureStatistics(extractor.Device, extractor.Dims);
-        statistics.Add(features);
+        extractor.Extract(images, names: null, statistics.Add);
         return statistics.Finish();
     }
 }

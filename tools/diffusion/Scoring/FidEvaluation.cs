@@ -64,10 +64,7 @@ internal sealed class FidEvaluation : IEvaluation, IDisposable
     }
 
     public void Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string> names, Span<float> features)
-    {
-        using var extracted = _extractor.Extract(images, names);
-        extracted.CopyTo(features);
-    }
+        => _extractor.Extract(images, names).CopyTo(features);
 
     public void Check(IFeatureRows real, IFeatureRows samples)
         => FrechetDistance.Compute(StatisticsOf(samples), _given ?? StatisticsOf(real), _extractor.Device);
