@@ -19,9 +19,9 @@ internal static class EigenvalueRoot
     /// <exception cref="ArgumentException">Neither covariance can be factored: they have negative eigenvalues.</exception>
     public static RootTrace Take(GaussianStatistics a, GaussianStatistics b, Device device)
     {
-        bool firstIsFactored = Prefers(a, b);
+        bool firstIsFactored = Prefers(a, b, device);
         var (factored, other) = firstIsFactored ? (a, b) : (b, a);
-        var factor = factored.Factor ?? throw new ArgumentException("a covariance has large negative eigenvalues: it is no covariance");
+        var factor = factored.FactorOn(device) ?? throw new ArgumentException("a covariance has large negative eigenvalues: it is no covariance");
         int rows = factor.Rows, dims = a.Dims;
         double[] product;
         using (var f = new Matrix(device, rows, dims, factor.Values))
@@ -50,11 +50,11 @@ internal static class EigenvalueRoot
     }
 
     /// <summary>Whether the first side is the one to factor: kept features and fewer of them first, then the smaller shift.</summary>
-    private static bool Prefers(GaussianStatistics a, GaussianStatistics b)
+    private static bool Prefers(GaussianStatistics a, GaussianStatistics b, Device device)
     {
         if (a.KeepsFeatures || b.KeepsFeatures)
-            return a.KeepsFeatures && (!b.KeepsFeatures || a.Factor!.Rows < b.Factor!.Rows);
-        return (b.Factor?.Shift ?? double.MaxValue) > Cholesky.RoundingShift
-            && (a.Factor?.Shift ?? double.MaxValue) < (b.Factor?.Shift ?? double.MaxValue);
+            return a.KeepsFeatures && (!b.KeepsFeatures || a.FactorOn(device)!.Rows < b.FactorOn(device)!.Rows);
+        return (b.FactorOn(device)?.Shift ?? double.MaxValue) > Cholesky.RoundingShift
+            && (a.FactorOn(device)?.Shift ?? double.MaxValue) < (b.FactorOn(device)?.Shift ?? double.MaxValue);
     }
 }

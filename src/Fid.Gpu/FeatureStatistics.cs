@@ -148,7 +148,11 @@ public sealed class FeatureStatistics : IDisposable
 
         for (long i = 0; i < covariance.LongLength; i++)
             covariance[i] /= _merged - 1;
-        return new GaussianStatistics(mean, covariance, _merged, _keeps ? CentredFeatures(mean) : null);
+        var statistics = new GaussianStatistics(mean, covariance, _merged, _keeps ? CentredFeatures(mean) : null);
+        // A GPU takes roots from the factors of both sides and files hold it; the processor needs one side's, and may never.
+        if (_device.Info.Kind != DeviceKind.Cpu)
+            statistics.FactorOn(_device);
+        return statistics;
     }
 
     /// <summary>Returns the memory.</summary>

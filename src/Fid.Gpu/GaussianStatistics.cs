@@ -1,3 +1,5 @@
+using Diffusion.Gpu.Kernels;
+
 namespace Diffusion.Gpu.Fid;
 
 /// <summary>Mean and covariance of the features of a set of images: all that the Fréchet distance knows of it.</summary>
@@ -6,7 +8,7 @@ public sealed class GaussianStatistics
     /// <summary>What the halves of a stored covariance may differ by, relative to its largest value: it may have been rounded.</summary>
     private const double SymmetryTolerance = 1e-6;
 
-    private readonly Lazy<CovarianceFactor?> _factor;
+    private readonly FactorSlot _factor;
 
     /// <summary>Takes the numbers over; the arrays must not be changed afterwards.</summary>
     /// <param name="mean">[dims].</param>
@@ -30,7 +32,7 @@ public sealed class GaussianStatistics
         Count = count;
         for (int i = 0; i < Dims; i++)
             Trace += covariance[((long)i * Dims) + i];
-        _factor = factor is null ? new(() => Cholesky.Factor(Covariance, Dims)) : new(factor);
+        _factor = new FactorSlot(factor);
     }
 
     private GaussianStatistics(GaussianStatistics other)
@@ -58,10 +60,7 @@ public sealed class GaussianStatistics
     public string? Weights { get; init; }
 
     /// <summary>Whether the covariance's factor is the features themselves, which is exact where they are fewer than the dims.</summary>
-    public bool KeepsFeatures => _factor is { IsValueCreated: true, Value.IsCholesky: false };
-
-    /// <summary>The covariance's factor, found at its first use and kept; null where the matrix is no covariance.</summary>
-    internal CovarianceFactor? Factor => _factor.Value;
+    public bool KeepsFeatures => _factor.Value is { IsCholesky: false };
 
     /// <summary>Reads the file of pytorch-fid or clean-fid (mu, sigma), of denoising-diffusion-pytorch (m2, s2), or our own.</summary>
     /// <param name="path">An .npz file.</param>
@@ -79,6 +78,18 @@ public sealed class GaussianStatistics
     /// <param name="path">The file to create or replace; it is written whole or not at all.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public void Write(string path) => StatisticsFile.Write(path, this);
+
+    /// <summary>The covariance's factor, found at its first use and kept; null where the matrix is no covariance.</summary>
+    /// <param name="device">Where to find it; null for the host.</param>
+    internal CovarianceFactor? FactorOn(Device? device)
+    {
+        lock (_factor)
+        {
+            if (!_factor.IsKnown)
+                _factor.Set(Cholesky.Factor(Covariance, Dims, device));
+            return _factor.Value;
+        }
+    }
 
     /// <summary>What is wrong with mean and covariance, or null; a covariance that is symmetric to rounding is made exactly so.</summary>
     internal static (string Array, string Got, string Wanted)? Fault(double[] mean, double[] covariance, long? count)
@@ -128,5 +139,15 @@ public sealed class GaussianStatistics
         }
 
         return null;
+    }
+
+    /// <summary>What copies of the same statistics share.</summary>
+    private sealed class FactorSlot(CovarianceFactor? value)
+    {
+        public CovarianceFactor? Value { get; private set; } = value;
+
+        public bool IsKnown { get; private set; } = value is not null;
+
+        public void Set(CovarianceFactor? found) => (Value, IsKnown) = (found, true);
     }
 }

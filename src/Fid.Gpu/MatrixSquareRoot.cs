@@ -30,7 +30,8 @@ internal static class MatrixSquareRoot
 
         if (method == RootMethod.Eigenvalues)
             return EigenvalueRoot.Take(a, b, device);
-        if (a.Factor is not { Shift: <= Cholesky.RoundingShift } first || b.Factor is not { Shift: <= Cholesky.RoundingShift } second)
+        if (a.FactorOn(device) is not { Shift: <= Cholesky.RoundingShift } first
+            || b.FactorOn(device) is not { Shift: <= Cholesky.RoundingShift } second)
             return EigenvaluesBecause("a covariance was rounded to 32 bits or has negative eigenvalues");
         // The bound of a body in 32 bits holds where products are made in 32 bits: those that a device rounds to TF32 are too far off.
         bool isSingle = method == RootMethod.Float32Ladder && device.Precision == Precision.Float32;

@@ -67,7 +67,7 @@ internal static class StatisticsFile
             arrays.Add(Text("recipe", statistics.Recipe));
         if (statistics.Weights is not null)
             arrays.Add(Text("weights", statistics.Weights));
-        if (statistics.Factor is { } factor)
+        if (statistics.FactorOn(null) is { } factor)
         {
             arrays.Add(TensorSource.Doubles("factor", [factor.Rows, dims], factor.Values));
             arrays.Add(TensorSource.Doubles("factor_shift", [], new[] { factor.Shift }));

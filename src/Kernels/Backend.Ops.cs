@@ -254,6 +254,10 @@ internal abstract partial class Backend
     /// <summary>C = Alpha · op(A) · op(B) + Beta · addend + Gamma · I; c may be the addend, but neither operand.</summary>
     public abstract void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c);
 
+    /// <summary>a [n,n] becomes L with a = L · Lᵀ and zeros above the diagonal; only the part on and below it is read. Where a is not positive
+    /// definite, L's trace is NaN.</summary>
+    public abstract void MatrixCholesky(Matrix a);
+
     /// <summary>sum [1,1] = Σ over i &lt; count of a[i·step] · b[i·step], or of a[i·step] where b is null.</summary>
     public abstract void MatrixSum(Matrix a, Matrix? b, long count, int step, Matrix sum);
 

@@ -113,6 +113,17 @@ public sealed class Matrix : IDisposable
         Device.Backend.MatrixProduct(shape, a, b, addend, this);
     }
 
+    /// <summary>Overwrites this matrix with its Cholesky factor L, lower triangular with zeros above: this = L · Lᵀ. Waits.</summary>
+    /// <returns>False where the matrix is not positive definite to rounding; its values are then undefined.</returns>
+    /// <exception cref="ShapeException">The matrix is not square.</exception>
+    /// <remarks>Only the part on and below the diagonal is read.</remarks>
+    public bool TryCholesky()
+    {
+        Check.That(Rows == Columns, "this", Extents(this), "a square matrix");
+        Device.Backend.MatrixCholesky(this);
+        return double.IsFinite(Trace());
+    }
+
     /// <summary>Copies rows of a tensor into rows of this matrix.</summary>
     /// <param name="source">[.., Columns].</param>
     /// <param name="firstSource">First row taken.</param>

@@ -20,6 +20,13 @@ public static partial class Catalogue
         MatrixDot(131, 97),
         MatrixTrace(5, tiny: true),
         MatrixTrace(301),
+        MatrixCholesky(1, tiny: true),
+        MatrixCholesky(5, tiny: true),
+        MatrixCholesky(63),
+        MatrixCholesky(64),
+        MatrixCholesky(65),
+        MatrixCholesky(192),
+        MatrixCholesky(207),
     ];
 
     private static OpCase MatrixProduct(int m, int n, int k, bool transposeA, bool transposeB, bool tiny = false)
@@ -70,6 +77,33 @@ public static partial class Catalogue
                 return tape.Constant([1], [(float)a.Trace()]);
             },
             v => [Enumerable.Range(0, n).Sum(i => v[0][i * (n + 1)])]) { Tolerance = 1e-7, Tiny = tiny };
+
+    /// <summary>The factor of X·Xᵀ + I, of condition about n.</summary>
+    private static OpCase MatrixCholesky(int n, bool tiny = false)
+        => new($"Matrix Cholesky {n}x{n}", [Constant("x", [n, n])], (tape, t) =>
+            {
+                using Matrix x = Widened(t[0]), matrix = new(tape.Device, n, n);
+                matrix.SetProduct(x, x, transposeB: true, gamma: 1, symmetric: true);
+                matrix.TryCholesky();
+                return Rounded(tape, matrix);
+            },
+            v =>
+            {
+                var l = new double[n * n];
+                for (int row = 0; row < n; row++)
+                {
+                    for (int column = 0; column <= row; column++)
+                    {
+                        double sum = row == column ? 1 : 0;
+                        for (int k = 0; k < n; k++)
+                            sum += v[0][(row * n) + k] * v[0][(column * n) + k];
+                        for (int k = 0; k < column; k++)
+                            sum -= l[(row * n) + k] * l[(column * n) + k];
+                        l[(row * n) + column] = row == column ? Math.Sqrt(sum) : sum / l[column * (n + 1)];
+                    }
+                }
+                return l;
+            }) { Tolerance = 1e-7, Tiny = tiny };
 
     private static Matrix Widened(Tensor source)
     {

@@ -17,6 +17,13 @@ internal sealed unsafe partial class CpuBackend
             MatrixGemm.Mirror(result, s.M);
     }
 
+    public override void MatrixCholesky(Matrix a)
+    {
+        var values = new Span<double>(Pointer(a), checked((int)a.Count));
+        if (!SymmetricMatrix.TryCholesky(values, a.Rows))
+            values[0] = double.NaN;
+    }
+
     public override void MatrixSum(Matrix a, Matrix? b, long count, int step, Matrix sum)
     {
         double* x = Pointer(a), y = b is null ? null : Pointer(b);

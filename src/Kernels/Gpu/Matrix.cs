@@ -21,46 +21,66 @@ internal sealed partial class GpuBackend
 
     public override void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
     {
-        if (s.TransposeA)
-            MatrixProduct<RowsAreDepth>(s, a, b, addend, c);
-        else
-            MatrixProduct<ColumnsAreDepth>(s, a, b, addend, c);
-    }
-
-    private void MatrixProduct<TOrderA>(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
-        where TOrderA : struct, IOperandOrder
-    {
-        if (s.TransposeB)
-            MatrixProduct<TOrderA, ColumnsAreDepth>(s, a, b, addend, c);
-        else
-            MatrixProduct<TOrderA, RowsAreDepth>(s, a, b, addend, c);
-    }
-
-    private void MatrixProduct<TOrderA, TOrderB>(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
-        where TOrderA : struct, IOperandOrder
-        where TOrderB : struct, IOperandOrder
-    {
-        int columnTiles = s.Symmetric ? MatrixTile.EvenTiles(s.N) / 2 : MatrixTile.Tiles(s.N);
-        int rowTiles = s.Symmetric ? MatrixTile.EvenTiles(s.M) + 1 : MatrixTile.Tiles(s.M);
         var arguments = new MatrixTileArguments
         {
             A = View(a),
             B = View(b),
             Addend = View(addend ?? c),
             C = View(c),
-            M = s.M,
-            N = s.N,
-            K = s.K,
             PitchA = a.Columns,
             PitchB = b.Columns,
-            Alpha = s.Alpha,
-            Beta = s.Beta,
-            Gamma = s.Gamma,
-            ColumnTiles = columnTiles,
-            Symmetric = s.Symmetric ? 1 : 0,
+            PitchC = c.Columns,
         };
+        if (s.TransposeA)
+            MatrixProduct<RowsAreDepth>(s, arguments);
+        else
+            MatrixProduct<ColumnsAreDepth>(s, arguments);
+    }
+
+    private void MatrixProduct<TOrderA>(in MatrixProductShape s, MatrixTileArguments arguments)
+        where TOrderA : struct, IOperandOrder
+    {
+        if (s.TransposeB)
+            MatrixProduct<TOrderA, ColumnsAreDepth>(s, arguments);
+        else
+            MatrixProduct<TOrderA, RowsAreDepth>(s, arguments);
+    }
+
+    /// <param name="s">Extents and factors.</param>
+    /// <param name="arguments">Views and pitches; the rest is filled in.</param>
+    private void MatrixProduct<TOrderA, TOrderB>(in MatrixProductShape s, MatrixTileArguments arguments)
+        where TOrderA : struct, IOperandOrder
+        where TOrderB : struct, IOperandOrder
+    {
+        int columnTiles = s.Symmetric ? MatrixTile.EvenTiles(s.N) / 2 : MatrixTile.Tiles(s.N);
+        int rowTiles = s.Symmetric ? MatrixTile.EvenTiles(s.M) + 1 : MatrixTile.Tiles(s.M);
+        (arguments.M, arguments.N, arguments.K) = (s.M, s.N, s.K);
+        (arguments.Alpha, arguments.Beta, arguments.Gamma) = (s.Alpha, s.Beta, s.Gamma);
+        (arguments.ColumnTiles, arguments.Symmetric) = (columnTiles, s.Symmetric ? 1 : 0);
         _launcher.Launch(MatrixTile.Multiply<TOrderA, TOrderB>, arguments, new Index3D(checked(rowTiles * columnTiles), 1, 1),
             MatrixTile.Threads);
+    }
+
+    /// <remarks>Per block of 64 columns: the diagonal block in one group, the rows below it in many, then one symmetric product that
+    /// subtracts theirs from what is left.</remarks>
+    public override void MatrixCholesky(Matrix a)
+    {
+        int n = a.Rows;
+        var values = View(a);
+        for (int first = 0; first < n; first += MatrixCholeskyBlock.Side)
+        {
+            int side = Math.Min(MatrixCholeskyBlock.Side, n - first), end = first + side, below = n - end;
+            var arguments = new MatrixCholeskyArguments(values, n, first, side);
+            _launcher.Launch(MatrixCholeskyBlock.Factor, arguments, new Index3D(1, 1, 1));
+            if (below == 0)
+                break;
+            _launcher.Launch(MatrixCholeskyBlock.Solve, arguments, new Index3D(Launcher.GroupsFor(below, MatrixCholeskyBlock.Rows), 1, 1));
+            var rows = values.SubView(((long)end * n) + first, ((long)below * n) - first);
+            var rest = values.SubView(((long)end * n) + end, ((long)below * n) - end);
+            MatrixProduct<ColumnsAreDepth, ColumnsAreDepth>(new MatrixProductShape(below, below, side, false, true, -1, 1, 0, true),
+                new MatrixTileArguments { A = rows, B = rows, Addend = rest, C = rest, PitchA = n, PitchB = n, PitchC = n });
+        }
+        _launcher.ForEach(a.Count, new MatrixClearAboveKernel(values, n));
     }
 
     public override void MatrixSum(Matrix a, Matrix? b, long count, int step, Matrix sum)
@@ -106,6 +126,17 @@ internal sealed partial class GpuBackend
         }
         if (thread == 0)
             s.Sums[Grid.IdxX] = shared[0];
+    }
+
+    /// <summary>Thread = one value; those above the diagonal become 0.</summary>
+    internal readonly struct MatrixClearAboveKernel(ArrayView<double> values, int n) : IElementKernel
+    {
+        public void Run(int i)
+        {
+            int row = i / n;
+            if (i - (row * n) > row)
+                values[i] = 0;
+        }
     }
 
     internal readonly struct MatrixWidenKernel(ArrayView<float> source, ArrayView<double> target) : IElementKernel

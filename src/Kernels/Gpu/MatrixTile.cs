@@ -25,6 +25,9 @@ internal struct MatrixTileArguments
     /// <summary>Values from one stored row of the operand to the next.</summary>
     public int PitchA, PitchB;
 
+    /// <summary>Values from one row of the result, and of the addend, to the next.</summary>
+    public int PitchC;
+
     public double Alpha, Beta, Gamma;
 
     /// <summary>Tiles beside each other: of a symmetric result those of the folded triangle.</summary>
@@ -145,7 +148,7 @@ internal static class MatrixTile
     {
         if (column < s.N && (s.Symmetric == 0 || column <= row))
         {
-            int at = (row * s.N) + column;
+            int at = (row * s.PitchC) + column;
             double value = s.Alpha * sum;
             if (s.Beta != 0)
                 value += s.Beta * s.Addend[at];
@@ -153,7 +156,7 @@ internal static class MatrixTile
                 value += s.Gamma;
             s.C[at] = value;
             if (s.Symmetric != 0 && column < row)
-                s.C[(column * s.N) + row] = value;
+                s.C[(column * s.PitchC) + row] = value;
         }
     }
 }

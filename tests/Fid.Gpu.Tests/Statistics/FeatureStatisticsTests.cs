@@ -63,7 +63,7 @@ public sealed class FeatureStatisticsTests(string id)
         Assert.That(merged.Count, Is.EqualTo(first + second));
         Assert.That(merged.KeepsFeatures, Is.EqualTo(whole.KeepsFeatures));
         if (merged.KeepsFeatures)
-            Assert.That(merged.Factor!.Values, Is.EqualTo(whole.Factor!.Values).Within(1e-14));
+            Assert.That(merged.FactorOn(null)!.Values, Is.EqualTo(whole.FactorOn(null)!.Values).Within(1e-14));
     }
 
     /// <summary>Covariances do not know the offset; 4096 leaves the features' 11 lowest bits of 24.</summary>
@@ -81,7 +81,7 @@ public sealed class FeatureStatisticsTests(string id)
     {
         const int Dims = 40, Count = 33;
         var statistics = Of(HashFeatures.Make("factor", Count, Dims), Dims);
-        var factor = statistics.Factor!;
+        var factor = statistics.FactorOn(null)!;
         Assert.That((factor.Rows, factor.IsCholesky, factor.Shift), Is.EqualTo((Count, false, 0.0)));
         for (int i = 0; i < Dims; i++)
         {

@@ -21,7 +21,7 @@ public sealed class StatisticsFileTests
         using var streaming = new FeatureStatistics(TestDevices.Open("cpu"), 40);
         streaming.Add(HashFeatures.Make("file", count, 40));
         var finished = streaming.Finish();
-        var written = new GaussianStatistics(finished.Mean, finished.Covariance, finished.Count, keepsFeatures ? finished.Factor : null)
+        var written = new GaussianStatistics(finished.Mean, finished.Covariance, finished.Count, keepsFeatures ? finished.FactorOn(null) : null)
         {
             Recipe = "pytorch-fid",
             Weights = "sha256:abc",
@@ -32,9 +32,9 @@ public sealed class StatisticsFileTests
         Assert.That(read.Covariance, Is.EqualTo(written.Covariance));
         Assert.That((read.Count, read.Recipe, read.Weights), Is.EqualTo((written.Count, "pytorch-fid", "sha256:abc")));
         Assert.That(read.KeepsFeatures, Is.EqualTo(keepsFeatures));
-        Assert.That(read.Factor!.Values, Is.EqualTo(written.Factor!.Values));
-        Assert.That((read.Factor.Rows, read.Factor.IsCholesky, read.Factor.Shift),
-            Is.EqualTo((keepsFeatures ? count : 40, !keepsFeatures, written.Factor.Shift)));
+        Assert.That(read.FactorOn(null)!.Values, Is.EqualTo(written.FactorOn(null)!.Values));
+        Assert.That((read.FactorOn(null)!.Rows, read.FactorOn(null)!.IsCholesky, read.FactorOn(null)!.Shift),
+            Is.EqualTo((keepsFeatures ? count : 40, !keepsFeatures, written.FactorOn(null)!.Shift)));
     }
 
     /// <summary>pytorch-fid reads f['mu'][:] and f['sigma'][:]; clean-fid indexes "mu" and "sigma".</summary>
