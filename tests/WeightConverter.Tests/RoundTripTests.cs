@@ -1,3 +1,4 @@
+using System.Text;
 using Diffusion.Gpu.Kernels.Weights;
 using Diffusion.Gpu.Training;
 using Diffusion.Gpu.WeightConverter.Formats;
@@ -108,6 +109,8 @@ public sealed class RoundTripTests
             TorchWriter.WriteLegacy(_folder["u.pt"], saved);
         else
             TorchWriter.WriteZip(_folder["u.pt"], saved);
+        string text = Encoding.Latin1.GetString(File.ReadAllBytes(_folder["u.pt"]));
+        Assert.That(text.Contains("UntypedStorage", StringComparison.Ordinal), Is.EqualTo(!legacy), "torch 2.6 refuses it in a legacy stream");
         ToolRun.Good("convert", _folder["u.pt"], _folder["u.safetensors"]);
         Golden.AssertSame(_folder["u.safetensors"], _folder["u.pt"]);
         using var file = SafetensorsReader.Open(_folder["u.safetensors"]);

@@ -188,10 +188,11 @@ internal sealed class PickleWriter
         }
         Put(PickleOpcode.Mark);
         Memoised("storage", () => Text("storage"));
-        if (type.Storage is null)
+        // torch's reader of the legacy stream knows typed storages only; one of bytes serves.
+        if (type.Storage is null && !_legacy)
             Global("torch.storage", "UntypedStorage");
         else
-            Global("torch", type.Storage);
+            Global("torch", type.Storage ?? TorchType.Byte.Storage!);
         Text(key);
         Memoised("cpu", () => Text("cpu"));
         Integer(type.Storage is null ? tensor.Entry.ByteLength : tensor.Entry.Count);
