@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Diffusion.Gpu.Kernels.OpCases;
 using Diffusion.Gpu.Kernels.Weights;
@@ -36,6 +37,25 @@ public sealed class GoldenCheckpointTests
         }
         Assert.That(Golden.Bytes(file, "tensor_list.1"), Is.EqualTo(expected.ReadBytes("shared_a")));
         Assert.That(file.Tensors, Has.Count.EqualTo(26));
+    }
+
+    [TestCase("torch26_mixed.pt")]
+    [TestCase("torch26_mixed_legacy.pt")]
+    public void Every_tensor_of_torch_2_arrives(string name)
+    {
+        using var expected = JsonDocument.Parse(File.ReadAllText(Golden.Checkpoint("torch26_mixed.json")));
+        using var file = WeightFile.Open(Golden.Checkpoint(name));
+        var tensors = expected.RootElement.GetProperty("tensors");
+        Assert.That(file.Tensors.Select(tensor => tensor.Name), Is.EquivalentTo(tensors.EnumerateObject().Select(tensor => tensor.Name)));
+        foreach (var tensor in file.Tensors)
+        {
+            var wanted = tensors.GetProperty(tensor.Name);
+            Assert.That(tensor.Type.Name, Is.EqualTo(wanted.GetProperty("dtype").GetString()), tensor.Name);
+            Assert.That(tensor.Shape, Is.EqualTo(wanted.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32())), tensor.Name);
+            Assert.That(Convert.ToHexStringLower(SHA256.HashData(Golden.Bytes(file, tensor.Name))), Is.EqualTo(wanted.GetProperty("sha256").GetString()),
+                tensor.Name);
+        }
+        Assert.That((file.Scalar("meta.device"), file.Scalar("meta.a.5.1"), file.Scalar("meta.counter.a")), Is.EqualTo(("cuda:1", "bytes"u8.ToArray(), 2L)));
     }
 
     [TestCase("mixed.pt")]

@@ -79,7 +79,11 @@ public readonly record struct ConversionProgress(long Done, long Total);
 /// <param name="IsInception">Whether the source is Inception-v3.</param>
 /// <param name="InceptionId">Digest of Inception's weights; null for other models, and where its classifier is not the published one.</param>
 public sealed record ConversionResult(string Model, TargetFormat Target, int Tensors, long Bytes, bool CanResume, bool IsInception,
-    string? InceptionId);
+    string? InceptionId)
+{
+    /// <summary>What the source says that is not kept, with its value and what follows from that; a line each.</summary>
+    public IReadOnlyList<string> Lost { get; init; } = [];
+}
 
 /// <summary>Converts files of weights, safely and tensor by tensor.</summary>
 public static class Conversion
@@ -107,7 +111,11 @@ public static class Conversion
             Directory.CreateDirectory(folder);
         write();
         return new ConversionResult(model.ToString(), target, count, total, target == TargetFormat.Checkpoint && model.Unet!.HasMoments,
-            model.Inception is not null, id);
+            model.Inception is not null, id)
+        {
+            Lost = target is TargetFormat.Checkpoint or TargetFormat.Trainer ? LostState.Of(model.Unet!)
+                : model.Unet is null && model.Inception is null ? LostState.OfTensors(file) : [],
+        };
     }
 
     private static TargetFormat Suggest(string destination, ModelGuess model)
@@ -139,7 +147,7 @@ public static class Conversion
             }
             var tensors = CheckpointMap.Tensors(source, copies);
             count = tensors.Count;
-            return () => CheckpointMap.Describe(source, options, path).Write(tensors);
+            return () => source.Describe(options, path).Write(tensors);
         }
 
         var named = model.Select(copies, request.Averaged);

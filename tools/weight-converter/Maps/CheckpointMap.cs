@@ -6,21 +6,6 @@ namespace Diffusion.Gpu.WeightConverter.Maps;
 /// <summary>Makes this project's checkpoint of a U-Net that anybody wrote.</summary>
 internal static class CheckpointMap
 {
-    /// <summary>The checkpoint's options and counters.</summary>
-    /// <param name="source">The network.</param>
-    /// <param name="options">Everything that decides the run.</param>
-    /// <param name="path">Where the checkpoint will lie.</param>
-    public static Checkpoint Describe(UnetSource source, RunOptions options, string path) => new()
-    {
-        Path = path,
-        Options = options,
-        Step = source.Step,
-        AdamSteps = source.AdamSteps,
-        EmaUpdates = source.EmaUpdates,
-        Elapsed = TimeSpan.Zero,
-        Dataset = "",
-    };
-
     /// <summary>The checkpoint's tensors: both sets of weights, and the optimiser's moments where the source has them.</summary>
     /// <exception cref="WeightsException">Moments are missing, left over or of another shape than their weights.</exception>
     public static List<TensorSource> Tensors(UnetSource source, TensorCopies copies)

@@ -23,7 +23,7 @@ internal static class ProcessInference
     /// <param name="prefix">What the names of the network's weights begin with.</param>
     public static Finding Infer(WeightFile file, string prefix)
     {
-        string outer = prefix.EndsWith("model.", StringComparison.Ordinal) ? prefix[..^"model.".Length] : prefix;
+        string outer = Around(prefix);
         if (Buffer(file, outer + "betas") is not { } betas)
             return new Finding();
         foreach (var schedule in Enum.GetValues<BetaSchedule>())
@@ -36,6 +36,9 @@ internal static class ProcessInference
         }
         return new Finding(betas.Length);
     }
+
+    /// <summary>What the names of the buffers begin with that lie around a network's weights.</summary>
+    public static string Around(string prefix) => prefix.EndsWith("model.", StringComparison.Ordinal) ? prefix[..^"model.".Length] : prefix;
 
     private static float[]? Buffer(WeightFile file, string name)
         => file.Find(name) is { Shape: [>= 1 and <= MostTimesteps] } tensor && tensor.Type.Element is { } type

@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.WeightConverter.Maps;
 /// <summary>Which of a file's tensors are a U-Net's weights: what the names of each set begin with.</summary>
 /// <param name="Online">The weights that training left, or null.</param>
 /// <param name="Average">Their average, or null.</param>
-internal sealed record UnetSets(string? Online, string? Average)
+/// <param name="Copy">A second copy of the trained weights, or null.</param>
+internal sealed record UnetSets(string? Online, string? Average, string? Copy = null)
 {
     private const string First = "init_conv.weight";
     private const string AverageMark = "ema_model.";
@@ -15,6 +16,9 @@ internal sealed record UnetSets(string? Online, string? Average)
 
     /// <summary>Any of the sets; they have the same names.</summary>
     public string Any => Online ?? Average!;
+
+    /// <summary>All sets that there are.</summary>
+    public IEnumerable<string> All => new[] { Online, Average, Copy }.OfType<string>();
 
     /// <summary>Finds the sets.</summary>
     /// <returns>Null where there is none.</returns>
@@ -26,8 +30,10 @@ internal sealed record UnetSets(string? Online, string? Average)
         var prefixes = file.Tensors.Where(tensor => tensor.Name == First || tensor.Name.EndsWith("." + First, StringComparison.Ordinal))
             .Select(tensor => tensor.Name[..^First.Length]).ToList();
         // The average's file keeps a second copy of the trained weights.
-        if (prefixes.Exists(prefix => !Marked(prefix, CopyMark) && !Marked(prefix, AverageMark)))
-            prefixes.RemoveAll(prefix => Marked(prefix, CopyMark));
+        string? copy = prefixes.Exists(prefix => !Marked(prefix, CopyMark) && !Marked(prefix, AverageMark))
+            ? prefixes.Find(prefix => Marked(prefix, CopyMark)) : null;
+        if (copy is not null)
+            prefixes.Remove(copy);
         var averages = prefixes.Where(prefix => Marked(prefix, AverageMark)).ToList();
         var onlines = prefixes.Except(averages).ToList();
         if (averages.Count > 1 || onlines.Count > 1)
@@ -36,7 +42,7 @@ internal sealed record UnetSets(string? Online, string? Average)
                 $"it holds several networks ({string.Join(", ", (onlines.Count > 1 ? onlines : averages).Select(p => $"'{p}'"))})",
                 "expected one, and its average: in PyTorch, save the state_dict() of one");
         }
-        return prefixes.Count == 0 ? null : new UnetSets(onlines.FirstOrDefault(), averages.FirstOrDefault());
+        return prefixes.Count == 0 ? null : new UnetSets(onlines.FirstOrDefault(), averages.FirstOrDefault(), copy);
     }
 
     private static bool Marked(string prefix, string mark)

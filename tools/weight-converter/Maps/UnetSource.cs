@@ -39,6 +39,9 @@ internal sealed class UnetSource
     /// <summary>The weights that such a network has.</summary>
     public WeightLayout Layout { get; }
 
+    /// <summary>Whether the file is a checkpoint of this project.</summary>
+    public bool IsOwn => _checkpoint is not null;
+
     /// <summary>Training steps taken.</summary>
     public long Step => _checkpoint?.Step ?? Count("step");
 
@@ -102,6 +105,31 @@ internal sealed class UnetSource
     public StoredTensor? Moment(int index, CheckpointPart part) => _checkpoint is null
         ? File.Find($"opt.state.{index}.{(part == CheckpointPart.FirstMoment ? "exp_avg" : "exp_avg_sq")}")
         : File.Find(Checkpoint.PrefixOf(part) + Layout.Slots[index].Name);
+
+    /// <summary>A count of the optimiser's steps that is not <see cref="AdamSteps"/>, with its name; null where all weights agree.</summary>
+    public (string Name, long Steps)? OddStep()
+    {
+        if (IsOwn || !HasMoments)
+            return null;
+        return Layout.Slots.Index().Where(slot => slot.Item.IsTrainable).Select(slot => ($"opt.state.{slot.Index}.step", Count($"opt.state.{slot.Index}.step")))
+            .Cast<(string, long)?>().FirstOrDefault(count => count!.Value.Item2 != AdamSteps);
+    }
+
+    /// <summary>The checkpoint that this network becomes, with everything that one of this project's own says.</summary>
+    /// <param name="options">Everything that decides the run.</param>
+    /// <param name="path">Where it will lie.</param>
+    public Checkpoint Describe(RunOptions options, string path) => _checkpoint is { } own
+        ? own with { Path = path, Options = options, AdamSteps = AdamSteps }
+        : new Checkpoint
+        {
+            Path = path,
+            Options = options,
+            Step = Step,
+            AdamSteps = AdamSteps,
+            EmaUpdates = EmaUpdates,
+            Elapsed = TimeSpan.Zero,
+            Dataset = "",
+        };
 
     /// <summary>All options of the run: those in the file or told by its buffers, and over them what the user states.</summary>
     /// <param name="given">What the user states.</param>
