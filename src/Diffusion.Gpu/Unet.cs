@@ -72,10 +72,9 @@ public sealed class Unet : IDisposable
         ArgumentNullException.ThrowIfNull(times);
         CheckInput(x, times, selfCondition);
         using var scope = tape.Scope();
-        if (Options.SelfCondition)
-            x = tape.Concat(selfCondition ?? tape.Constant(x.Shape, new float[x.Count]), x);
         var time = tape.Silu(_timeMlp.Forward(tape, times));
-        var start = _initial.Forward(tape, x);
+        var start = _initial.Forward(tape, Options.SelfCondition
+            ? Conv2DInput.Concat(selfCondition ?? tape.Constant(x.Shape, new float[x.Count]), x) : x);
         x = start;
         var skips = new Stack<Tensor>();
         foreach (var stage in _downs)
@@ -83,7 +82,7 @@ public sealed class Unet : IDisposable
         x = _middle.Forward(tape, x, time, dropout);
         foreach (var stage in _ups)
             x = stage.Forward(tape, x, time, dropout, skips);
-        x = _finalBlock.Forward(tape, tape.Concat(x, start), time, dropout);
+        x = _finalBlock.Forward(tape, x, time, dropout, start);
         return scope.Keep(_final.Forward(tape, x));
     }
 

@@ -9,13 +9,13 @@ internal abstract partial class Backend
     // ---- Convolution and matrix product -------------------------------------------------------------------------
 
     /// <summary>y = epilogue(x ⋆ filter). x [N,H,W,C], filter [K,R,S,C], y K channels of [N,OutH,OutW,..].</summary>
-    public abstract void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y);
+    public abstract void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y);
 
-    /// <summary>dx from dy [N,OutH,OutW,K] and the filter [K,R,S,C].</summary>
-    public abstract void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, GradientTarget dx);
+    /// <summary>dx from dy [N,OutH,OutW,K] and the filter [K,R,S,C]; at least one of its tensors is wanted, and no two are one.</summary>
+    public abstract void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx);
 
     /// <summary>dFilter [K,R,S,C] from x and dy.</summary>
-    public abstract void Conv2DBackwardFilter(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter);
+    public abstract void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter);
 
     /// <summary>C[b] = op(A[b]) · op(B[b]).</summary>
     public abstract void MatMul(in MatMulShape s, Tensor a, Tensor b, GradientTarget c);

@@ -37,6 +37,21 @@ public static partial class Catalogue
         Convolution("3x3, SiLU", new(2, 5, 7, 3, 17, 3, 3, 1, 1, 1), bias: true, activation: Activation.Silu),
         Convolution("1x1, residual and SiLU", new(2, 5, 7, 16, 33, 1, 1, 1, 0, 0), residual: true, activation: Activation.Silu, tiny: true),
         Convolution("3x3, NaN reaches its own windows only", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), bias: true, planted: [float.NaN]),
+        Joined("3x3", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), 1, bias: true, tiny: true),
+        Joined("1x1, one value each", new(1, 1, 1, 2, 1, 1, 1, 1, 0, 0), 1, tiny: true),
+        Joined("3x3, four wide", new(2, 5, 3, 12, 8, 3, 3, 1, 1, 1), 4, bias: true, tiny: true),
+        Joined("3x3, four wide but for the first part", new(1, 5, 7, 12, 8, 3, 3, 1, 1, 1), 5),
+        Joined("3x3, 64 and 65 channels", new(1, 5, 7, 129, 17, 3, 3, 1, 1, 1), 64, bias: true),
+        Joined("3x3, 68 and 64 channels", new(2, 7, 5, 132, 68, 3, 3, 1, 1, 1), 68),
+        Joined("3x3, 192 and 13 channels of small images", new(3, 3, 5, 205, 7, 3, 3, 1, 1, 1), 192),
+        Joined("3x3 on 1x1 images", new(3, 1, 1, 24, 8, 3, 3, 1, 1, 1), 16),
+        Joined("1x1", new(1, 9, 11, 63, 33, 1, 1, 1, 0, 0), 17, bias: true),
+        Joined("1x1, residual and SiLU", new(2, 5, 7, 48, 16, 1, 1, 1, 0, 0), 32, bias: true, residual: true, activation: Activation.Silu),
+        Joined("2x2 at stride 2, last rows unread", new(2, 7, 9, 11, 5, 2, 2, 2, 0, 0), 8),
+        Joined("3x3 at stride 3", new(1, 10, 8, 20, 5, 3, 3, 3, 1, 1), 16),
+        Joined("7x7, 1 to 35 channels", new(1, 9, 11, 3, 35, 7, 7, 1, 3, 3), 2),
+        Joined("3x3, NaN reaches its own windows only", new(2, 7, 5, 6, 5, 3, 3, 1, 1, 1), 3, planted: [float.NaN]),
+        JoinedToItself("3x3", new(2, 5, 3, 10, 4, 3, 3, 1, 1, 1)),
         Slice("3x3", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), (3, 4), tiny: true),
         Slice("1x1, ReLU", new(2, 7, 5, 8, 12, 1, 1, 1, 0, 0), (4, 8), Activation.Relu, tiny: true),
         Slice("1x1, 64 channels, ReLU", new(2, 9, 9, 36, 64, 1, 1, 1, 0, 0), (0, 160), Activation.Relu),
@@ -64,6 +79,33 @@ public static partial class Catalogue
             (tape, t) => tape.Conv2D(t[0], t[1], bias ? t[2] : null, s.Stride, s.PadH, s.PadW, residual ? t[^1] : null, activation),
             v => Convolved(s, v[0], v[1], bias ? v[2] : null, residual ? v[^1] : null, activation)) { Tiny = tiny };
     }
+
+    /// <summary>The same convolution of two tensors that hold <paramref name="first"/> channels and the others.</summary>
+    private static OpCase Joined(string name, Conv2DShape s, int first, bool bias = false, bool residual = false,
+        Activation activation = Activation.None, bool tiny = false, float[]? planted = null)
+    {
+        var whole = Convolution(name, s, bias, residual, activation, tiny);
+        var x = Input("x", [s.N, s.H, s.W, first]) with { Planted = planted ?? [] };
+        List<OpInput> inputs = [x, Input("beside x", [s.N, s.H, s.W, s.C - first]), .. whole.Inputs.Skip(1)];
+        if (planted is not null)
+            inputs = [.. inputs.Select(input => input with { HasGradient = false })];
+        return new OpCase($"{whole.Name}, {first} of {s.C} channels in another tensor", inputs,
+            (tape, t) => tape.Conv2D(Conv2DInput.Concat(t[0], t[1]), t[2], bias ? t[3] : null, s.Stride, s.PadH, s.PadW,
+                residual ? t[^1] : null, activation),
+            v => whole.Reference([JoinedChannels(s, first, v[0], v[1]), .. v[2..]])) { Tiny = tiny };
+    }
+
+    private static OpCase JoinedToItself(string name, Conv2DShape s)
+    {
+        var whole = Convolution(name, s);
+        return new OpCase($"{whole.Name}, one tensor twice", [Input("x", [s.N, s.H, s.W, s.C / 2]), whole.Inputs[1]],
+            (tape, t) => tape.Conv2D(Conv2DInput.Concat(t[0], t[0]), t[1], null, s.Stride, s.PadH, s.PadW),
+            v => whole.Reference([JoinedChannels(s, s.C / 2, v[0], v[0]), v[1]]));
+    }
+
+    private static double[] JoinedChannels(Conv2DShape s, int first, double[] a, double[] b)
+        => Each(s.N * s.H * s.W * s.C, i => (i % s.C) is var c && c < first
+            ? a[(i / s.C * first) + c] : b[(i / s.C * (s.C - first)) + c - first]);
 
     private static double[] Convolved(Conv2DShape s, double[] x, double[] filter, double[]? bias, double[]? residual, Activation activation)
     {

@@ -9,6 +9,6 @@ internal sealed class Block(WeightScope scope, int inputs, int outputs)
     private readonly RmsNorm _norm = new(scope.Child("norm"), outputs);
 
     /// <param name="scaleShift">[N, 2K], or null.</param>
-    public Tensor Forward(Tape tape, Tensor x, Tensor? scaleShift = null)
+    public Tensor Forward(Tape tape, Conv2DInput x, Tensor? scaleShift = null)
         => _norm.ForwardSilu(tape, _projection.Forward(tape, x), scaleShift);
 }

@@ -20,9 +20,9 @@ internal sealed class Conv2D : ILayer
         _bias = bias ? scope.Parameter("bias", [outputs], initialiser) : null;
     }
 
-    public Tensor Forward(Tape tape, Tensor x) => Forward(tape, x, null);
+    Tensor ILayer.Forward(Tape tape, Tensor x) => Forward(tape, x);
 
     /// <param name="residual">[N, H, W, K], added to the result, or null.</param>
-    public Tensor Forward(Tape tape, Tensor x, Tensor? residual)
+    public Tensor Forward(Tape tape, Conv2DInput x, Tensor? residual = null)
         => tape.Conv2D(x, _filter, _bias is null ? null : _bias.Value, residual: residual);
 }

@@ -21,15 +21,17 @@ internal sealed class ResnetBlock
         _shortcut = inputs == outputs ? null : new Conv2D(scope.Child("res_conv"), inputs, outputs, size: 1);
     }
 
-    /// <param name="x">[N, H, W, C].</param>
+    /// <param name="x">[N, H, W, C], or its first channels.</param>
     /// <param name="time">[N, timeChannels], the time embedding after SiLU, which all blocks share.</param>
     /// <param name="dropout">The step's random numbers, or null where nothing is to be dropped.</param>
+    /// <param name="skip">[N, H, W, ..], the other channels that the block sees; null where x has all.</param>
     /// <returns>[N, H, W, K].</returns>
-    public Tensor Forward(Tape tape, Tensor x, Tensor time, RandomKey? dropout)
+    public Tensor Forward(Tape tape, Tensor x, Tensor time, RandomKey? dropout, Tensor? skip = null)
     {
         using var scope = tape.Scope();
-        var h = _first.Forward(tape, x, _timeProjection.Forward(tape, time));
+        Conv2DInput input = skip is null ? x : Conv2DInput.Concat(x, skip);
+        var h = _first.Forward(tape, input, _timeProjection.Forward(tape, time));
         h = _second.Forward(tape, _dropout.Forward(tape, h, dropout));
-        return scope.Keep(_shortcut is null ? tape.Add(h, x) : _shortcut.Forward(tape, x, residual: h));
+        return scope.Keep(_shortcut is null ? tape.Add(h, x) : _shortcut.Forward(tape, input, residual: h));
     }
 }

@@ -83,8 +83,8 @@ internal sealed class UpStage
     public Tensor Forward(Tape tape, Tensor x, Tensor time, RandomKey? dropout, Stack<Tensor> skips)
     {
         using var scope = tape.Scope();
-        x = _first.Forward(tape, tape.Concat(x, skips.Pop()), time, dropout);
-        x = _second.Forward(tape, tape.Concat(x, skips.Pop()), time, dropout);
+        x = _first.Forward(tape, x, time, dropout, skips.Pop());
+        x = _second.Forward(tape, x, time, dropout, skips.Pop());
         return scope.Keep(_resample.Forward(tape, _attention.Forward(tape, x)));
     }
 }

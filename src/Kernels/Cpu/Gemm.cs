@@ -2,8 +2,8 @@ namespace Diffusion.Gpu.Kernels;
 
 /// <summary>target = epilogue(windows · packed): convolutions, their input gradients, linear layers and matrix products.</summary>
 /// <remarks>
-/// Work is cut into blocks of pixels times groups of panels. A block's windows are pointers into the images, or into a padded copy of
-/// just the lines it reads, which stays in the second-level cache; on small images they are pointers to single taps. A panel is read in
+/// Work is cut into blocks of pixels times groups of panels. A block's windows are pointers into the images, or into a padded or joined
+/// copy of just the lines it reads, which stays in the second-level cache; on small images they are pointers to single taps. A panel is read in
 /// pieces that stay in that cache too while all tiles of the block pass over them. The cut into items may depend on the number of threads
 /// because no sum does: each runs in order of depth, in pieces that the depth alone decides.
 /// </remarks>
@@ -25,7 +25,7 @@ internal sealed unsafe class Gemm
     private const int Rows = MicroKernel.Rows;
 
     private readonly GemmWindow _window;
-    private readonly float* _source;
+    private readonly GemmImages _images;
     private readonly PackedMatrix _packed;
     private readonly MicroKernel _kernel;
     private readonly GemmTarget _target;
@@ -40,11 +40,11 @@ internal sealed unsafe class Gemm
     private readonly double _work;
 
     /// <summary>Prepares a product for <see cref="Run(Gemm[])"/>; the parameters are those of the other one.</summary>
-    public Gemm(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
+    public Gemm(in GemmWindow window, in GemmImages images, PackedMatrix packed, in GemmTarget target,
         in GemmEpilogue epilogue = default)
     {
         _window = window;
-        _source = source;
+        _images = images;
         _packed = packed;
         _kernel = packed.Kernel;
         _target = target;
@@ -64,12 +64,12 @@ internal sealed unsafe class Gemm
 
     /// <summary>Computes one product.</summary>
     /// <param name="window">The rows of the left matrix; its depth is that of <paramref name="packed"/>.</param>
-    /// <param name="source">The images that the windows lie in.</param>
+    /// <param name="images">What the windows lie in.</param>
     /// <param name="packed">The right matrix.</param>
     /// <param name="target">Where the product goes.</param>
     /// <param name="epilogue">Applied to each sum; must be empty where the target accumulates.</param>
-    public static void Run(in GemmWindow window, float* source, PackedMatrix packed, in GemmTarget target,
-        in GemmEpilogue epilogue = default) => Run([new Gemm(window, source, packed, target, epilogue)]);
+    public static void Run(in GemmWindow window, in GemmImages images, PackedMatrix packed, in GemmTarget target,
+        in GemmEpilogue epilogue = default) => Run([new Gemm(window, images, packed, target, epilogue)]);
 
     /// <summary>Computes products over the same images, block by block: what one has read, the next finds in the cache.</summary>
     /// <param name="products">They write to different places.</param>
@@ -92,7 +92,8 @@ internal sealed unsafe class Gemm
         int block = item / _groups, group = item % _groups;
         int first = block * _linesPerBlock, end = Math.Min(_window.Lines, first + _linesPerBlock);
         var scratch = GemmScratch.Current;
-        var windows = GemmBlock.Create(_window, _source, first, end, _window.IsClipped && !_byTap, scratch);
+        var copy = _window.IsClipped && !_byTap ? GemmCopy.Padded : _images.IsWhole ? GemmCopy.None : GemmCopy.Rows;
+        var windows = GemmBlock.Create(_window, _images, first, end, copy, scratch);
         int* order = scratch.Order.Take<int>(windows.Pixels + Rows);
         GemmTaps.Order(windows.Pixels, _byTap && (end - first) % _window.OutH == 0 ? _window.OutH * _window.OutW : 1, order);
         float** targets = Targets(first, end, scratch);
@@ -110,10 +111,10 @@ internal sealed unsafe class Gemm
         if (lines <= 0 || _groups > 1)
             return default;
         (int image, int line) = Math.DivRem(first, _window.OutH);
-        nint floats = _window.FloatsOf(lines), written = lines * _window.OutW * _target.Stride;
+        nint floats = _images.FloatsOf(_window, lines), written = lines * _window.OutW * _target.Stride;
         return floats + written > FloatsOfBlock
             ? default
-            : new GemmAhead(_window.Line(_source, first), floats, _target.Line(image, line), written);
+            : new GemmAhead(_images.Line(_window, first), floats, _target.Line(image, line), written);
     }
 
     private float** Targets(int first, int end, GemmScratch scratch)

@@ -35,7 +35,7 @@ internal sealed unsafe class GemmOuter
 
     private readonly MicroKernel _kernel;
     private readonly GemmWindow _window;
-    private readonly float* _source;
+    private readonly GemmImages _images;
     private readonly float* _values;
     private readonly int _columns;
     private readonly bool _swaps;
@@ -55,11 +55,11 @@ internal sealed unsafe class GemmOuter
     private readonly float* _output;
     private readonly bool _accumulate;
 
-    private GemmOuter(MicroKernel kernel, in GemmWindow window, float* source, float* values, int columns, float* result, bool accumulate)
+    private GemmOuter(MicroKernel kernel, in GemmWindow window, in GemmImages images, float* values, int columns, float* result, bool accumulate)
     {
         _kernel = kernel;
         _window = window;
-        _source = source;
+        _images = images;
         _values = values;
         _columns = columns;
         _swaps = columns % kernel.Lanes == 0 && Filled(columns) > WorthSwapping * Filled(window.Run);
@@ -83,12 +83,12 @@ internal sealed unsafe class GemmOuter
     /// <summary>Computes the product.</summary>
     /// <param name="kernel">Does the arithmetic.</param>
     /// <param name="window">The right matrix, one row per pixel.</param>
-    /// <param name="source">The images that the windows lie in.</param>
+    /// <param name="images">What the windows lie in.</param>
     /// <param name="values">[pixels, columns], the left matrix before transposition.</param>
     /// <param name="columns">Its columns.</param>
     /// <param name="result">[columns, depth].</param>
     /// <param name="accumulate">Adds to the result.</param>
-    public static void Run(MicroKernel kernel, in GemmWindow window, float* source, float* values, int columns, float* result,
+    public static void Run(MicroKernel kernel, in GemmWindow window, in GemmImages images, float* values, int columns, float* result,
         bool accumulate)
     {
         nint count = columns * (nint)window.Depth;
@@ -101,7 +101,7 @@ internal sealed unsafe class GemmOuter
             return;
         }
 
-        var outer = new GemmOuter(kernel, window, source, values, columns, result, accumulate);
+        var outer = new GemmOuter(kernel, window, images, values, columns, result, accumulate);
         ForkJoinPool.Run(outer._segments * outer._groups, outer.Compute, count * (double)window.Pixels >= SerialWork);
         if (outer._swaps)
             ForkJoinPool.RunRanges(outer._height, 32, (first, end) => outer.AddTransposed(result, (nint)first, (nint)end, accumulate));
@@ -134,15 +134,16 @@ internal sealed unsafe class GemmOuter
             return default;
         int first = block * _linesPerBlock, lines = Math.Min(_linesPerBlock, _window.Lines - first);
         nint row = _window.OutW * (nint)_columns;
-        return new GemmAhead(_window.Line(_source, first), _window.FloatsOf(lines), _values + (first * row), lines * row);
+        return new GemmAhead(_images.Line(_window, first), _images.FloatsOf(_window, lines), _values + (first * row), lines * row);
     }
 
     private void ComputeBlock(int first, int end, ref Tiles tiles, GemmScratch scratch)
     {
         // A panel that sticks out of its row reads past the last row: then the images are copied, with room to spare.
         int pixels = (end - first) * _window.OutW;
-        bool copy = !_byTap && (_window.IsClipped || (!_swaps && _width % _kernel.Lanes != 0));
-        var windows = GemmBlock.Create(_window, _source, first, end, copy, scratch);
+        var copy = !_byTap && (_window.IsClipped || (!_swaps && _width % _kernel.Lanes != 0)) ? GemmCopy.Padded
+            : _images.IsWhole ? GemmCopy.None : GemmCopy.Rows;
+        var windows = GemmBlock.Create(_window, _images, first, end, copy, scratch);
         float** pairs = scratch.Pairs.TakePointers(2L * pixels);
         float* values = _values + (first * (nint)_window.OutW * _columns);
         if (_swaps)

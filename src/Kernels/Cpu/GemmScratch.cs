@@ -8,8 +8,11 @@ internal sealed unsafe class GemmScratch
     /// <summary>The scratch of the calling thread.</summary>
     public static GemmScratch Current => _current ??= new GemmScratch();
 
-    /// <summary>Zero-padded copy of the part of the input that a block of pixels reads.</summary>
+    /// <summary>Padded or joined copy of the part of the input that a block of pixels reads.</summary>
     public AlignedBuffer Slab { get; } = new();
+
+    /// <summary>A pixel outside every image.</summary>
+    public AlignedBuffer Zeros { get; } = new();
 
     /// <summary>Row pointers of a block.</summary>
     public AlignedBuffer Pointers { get; } = new();

@@ -37,7 +37,7 @@ internal readonly unsafe ref struct GemmTaps
     /// <param name="scratch">Gives the memory.</param>
     public static GemmTaps Create(in GemmWindow window, in GemmBlock block, int* order, GemmScratch scratch)
     {
-        float* zeros = scratch.Slab.Take<float>(window.C);
+        float* zeros = scratch.Zeros.Take<float>(window.C);
         new Span<float>(zeros, window.C).Clear();
         return new GemmTaps(window, block, order, zeros);
     }

@@ -39,19 +39,6 @@ internal readonly record struct GemmWindow(
     public bool IsClipped => Depth > 0 && (OriginY < 0 || OriginX < 0
         || OriginY + ((OutH - 1) * Step) + R > H || OriginX + ((OutW - 1) * Step) + S > W);
 
-    /// <summary>The first image row, all columns of it, that windows of the given line read.</summary>
-    /// <param name="images">[N, H, W, C].</param>
-    /// <param name="line">Number of the line among those of all images.</param>
-    public unsafe float* Line(float* images, int line)
-    {
-        (int image, int row) = Math.DivRem(line, OutH);
-        return images + (((image * (nint)H) + Math.Clamp(OriginY + (row * Step), 0, H)) * W * C);
-    }
-
-    /// <summary>About how many floats of the images the windows of some lines read, each counted once.</summary>
-    /// <param name="lines">Number of lines.</param>
-    public nint FloatsOf(int lines) => lines * Math.Min(Step, R) * (nint)W * C;
-
     /// <summary>Lines per block: about the given number of pixels, and whole images or equal parts of one where that is near.</summary>
     /// <param name="pixels">Pixels wanted per block.</param>
     public int LinesPerBlock(int pixels)
@@ -67,7 +54,20 @@ internal readonly record struct GemmWindow(
     }
 }
 
-/// <summary>The start of every window of a block of lines, in the images themselves or in a padded copy.</summary>
+/// <summary>Where the windows of a block are read.</summary>
+internal enum GemmCopy
+{
+    /// <summary>In the images themselves, which are whole.</summary>
+    None,
+
+    /// <summary>In a copy of the rows that they reach; a window outside its image must not be read.</summary>
+    Rows,
+
+    /// <summary>In a copy with a border of zeros, after whose last value a panel's width of zeros follows.</summary>
+    Padded,
+}
+
+/// <summary>The start of every window of a block of lines, in the images themselves or in a copy.</summary>
 internal readonly unsafe ref struct GemmBlock
 {
     private GemmBlock(float** starts, int pixels, nint pitch)
@@ -88,39 +88,47 @@ internal readonly unsafe ref struct GemmBlock
 
     /// <summary>Points at the windows of lines [first, end).</summary>
     /// <param name="window">The implicit matrix.</param>
-    /// <param name="source">[N, H, W, C].</param>
+    /// <param name="images">[N, H, W, C].</param>
     /// <param name="first">First line.</param>
     /// <param name="end">One past the last line.</param>
-    /// <param name="copy">Reads from a padded copy, after whose last value a panel's width of zeros follows.</param>
+    /// <param name="copy">Where they are read.</param>
     /// <param name="scratch">Gives the memory.</param>
-    public static GemmBlock Create(in GemmWindow window, float* source, int first, int end, bool copy, GemmScratch scratch)
+    public static GemmBlock Create(in GemmWindow window, in GemmImages images, int first, int end, GemmCopy copy, GemmScratch scratch)
     {
         int pixels = (end - first) * window.OutW, next = 0;
         float** starts = scratch.Pointers.TakePointers(pixels + (long)MicroKernel.Rows);
         nint pixelStep = window.Step * (nint)window.C, pitch = window.W * (nint)window.C;
         float* slab = null;
-        if (copy)
-        {
+        if (copy == GemmCopy.Padded)
             pitch = (((window.OutW - 1) * window.Step) + window.S) * (nint)window.C;
+        if (copy != GemmCopy.None)
+        {
             // At most one image per line is cut, and each part adds the rows that its last window reaches over.
-            long images = ((first % window.OutH) + (end - first) + window.OutH - 1) / window.OutH;
-            long rows = ((end - first) * (long)window.Step) + (images * window.R);
+            long parts = ((first % window.OutH) + (end - first) + window.OutH - 1) / window.OutH;
+            long rows = ((end - first) * (long)window.Step) + (parts * window.R);
             slab = scratch.Slab.Take<float>((rows * pitch) + MicroKernel.MaxPanelWidth);
         }
 
         for (int line = first; line < end;)
         {
             int image = line / window.OutH, top = line % window.OutH, lines = Math.Min(window.OutH - top, end - line);
-            int y = window.OriginY + (top * window.Step);
+            int y = window.OriginY + (top * window.Step), rows = ((lines - 1) * window.Step) + window.R;
             float* origin;
-            if (copy)
+            if (copy == GemmCopy.Padded)
             {
                 origin = slab;
-                slab = CopyPadded(window, source, image, y, ((lines - 1) * window.Step) + window.R, pitch, slab);
+                slab = CopyPadded(window, images, image, y, rows, pitch, slab);
+            }
+            else if (copy == GemmCopy.Rows)
+            {
+                int inside = Math.Clamp(y, 0, window.H), below = Math.Clamp(y + rows, inside, window.H);
+                origin = slab + ((((y - inside) * (nint)window.W) + window.OriginX) * window.C);
+                for (; inside < below; inside++, slab += pitch)
+                    images.CopyRow(window, image, inside, 0, window.W, slab);
             }
             else
             {
-                origin = source + ((((image * (nint)window.H) + y) * window.W) + window.OriginX) * window.C;
+                origin = images.First + ((((image * (nint)window.H) + y) * window.W) + window.OriginX) * window.C;
             }
 
             for (int i = 0; i < lines; i++)
@@ -133,7 +141,7 @@ internal readonly unsafe ref struct GemmBlock
             line += lines;
         }
 
-        if (copy)
+        if (copy == GemmCopy.Padded)
             new Span<float>(slab, MicroKernel.MaxPanelWidth).Clear();
         for (int i = 0; i < MicroKernel.Rows; i++)
             starts[pixels + i] = starts[pixels - 1];
@@ -141,7 +149,7 @@ internal readonly unsafe ref struct GemmBlock
     }
 
     /// <summary>Copies rows [y, y + rows) of an image with its zero border and returns the end of the copy.</summary>
-    private static float* CopyPadded(in GemmWindow window, float* source, int image, int y, int rows, nint pitch, float* slab)
+    private static float* CopyPadded(in GemmWindow window, in GemmImages images, int image, int y, int rows, nint pitch, float* slab)
     {
         int width = (int)(pitch / window.C);
         int left = Math.Clamp(-window.OriginX, 0, width), right = Math.Clamp(window.W - window.OriginX, left, width);
@@ -154,9 +162,8 @@ internal readonly unsafe ref struct GemmBlock
                 continue;
             }
 
-            float* from = source + ((((image * (nint)window.H) + row) * window.W) + window.OriginX + left) * window.C;
             new Span<float>(slab, (int)head).Clear();
-            Buffer.MemoryCopy(from, slab + head, body * sizeof(float), body * sizeof(float));
+            images.CopyRow(window, image, row, window.OriginX + left, right - left, slab + head);
             new Span<float>(slab + head + body, (int)(pitch - head - body)).Clear();
         }
 

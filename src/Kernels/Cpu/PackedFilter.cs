@@ -5,7 +5,7 @@ internal sealed unsafe class PackedFilter : IDisposable
 {
     private PackedMatrix[] _phases = [];
 
-    /// <summary>The packed matrices: one for the forward pass, stride² for the gradient of the input.</summary>
+    /// <summary>The packed matrices: one for the forward pass, stride² per tensor for the gradient of the input.</summary>
     public ReadOnlySpan<PackedMatrix> Phases => _phases;
 
     /// <summary>Packs for the forward pass: depth (r, s, c), columns k.</summary>
@@ -22,12 +22,30 @@ internal sealed unsafe class PackedFilter : IDisposable
     /// <param name="kernel">The micro-kernels to cut for.</param>
     /// <param name="shape">The convolution; batch and image size do not matter.</param>
     /// <param name="filter">[K, R, S, C].</param>
-    public void PackBackwardInput(MicroKernel kernel, in Conv2DShape shape, float* filter)
+    public void PackBackwardInput(MicroKernel kernel, in Conv2DShape shape, float* filter) =>
+        PackBackwardInput(kernel, shape, filter, shape.C);
+
+    /// <summary>Packs for the gradient of an input in two tensors: first all phases of the one, then those of the other.</summary>
+    /// <param name="kernel">The micro-kernels to cut for.</param>
+    /// <param name="shape">The convolution; batch and image size do not matter.</param>
+    /// <param name="filter">[K, R, S, C].</param>
+    /// <param name="firstChannels">Channels of the first tensor; all where it is the only one.</param>
+    public void PackBackwardInput(MicroKernel kernel, in Conv2DShape shape, float* filter, int firstChannels)
+    {
+        int phases = shape.Stride * shape.Stride;
+        Reserve(firstChannels < shape.C ? 2 * phases : phases);
+        PackPhases(kernel, shape, filter, firstChannels, _phases.AsSpan(0, phases));
+        PackPhases(kernel, shape, filter + firstChannels, shape.C - firstChannels, _phases.AsSpan(phases));
+    }
+
+    public void Dispose() => Array.ForEach(_phases, phase => phase.Dispose());
+
+    /// <summary>Packs some columns c of all phases.</summary>
+    private static void PackPhases(MicroKernel kernel, in Conv2DShape shape, float* filter, int columns, Span<PackedMatrix> phases)
     {
         int stride = shape.Stride, k = shape.K;
         nint c = shape.C, row = shape.S * c, channel = shape.R * row;
-        Reserve(stride * stride);
-        for (int phase = 0; phase < _phases.Length; phase++)
+        for (int phase = 0; phase < phases.Length; phase++)
         {
             var y = StridePhase.Of(phase / stride, stride, shape.PadH, shape.R);
             var x = StridePhase.Of(phase % stride, stride, shape.PadW, shape.S);
@@ -37,11 +55,9 @@ internal sealed unsafe class PackedFilter : IDisposable
                 return (output * channel) + (y.Tap(tap / x.Taps) * row) + (x.Tap(tap % x.Taps) * c);
             }
 
-            _phases[phase].PackRows(kernel, filter, RowOffset, y.Taps * x.Taps * k, shape.C);
+            phases[phase].PackRows(kernel, filter, RowOffset, y.Taps * x.Taps * k, columns);
         }
     }
-
-    public void Dispose() => Array.ForEach(_phases, phase => phase.Dispose());
 
     private void Reserve(int phases)
     {

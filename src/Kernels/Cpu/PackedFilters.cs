@@ -27,16 +27,16 @@ internal sealed unsafe class PackedFilters : IDisposable
     /// <summary>The form for <see cref="GemmConv2D.Forward"/>.</summary>
     public PackedFilter Forward(in Conv2DShape shape, float* filter)
     {
-        if (_forward.MustPack(shape))
+        if (_forward.MustPack(shape, shape.C))
             _forward.Filter.PackForward(MicroKernel.Widest, shape, filter);
         return _forward.Filter;
     }
 
     /// <summary>The form for <see cref="GemmConv2D.BackwardInput"/>.</summary>
-    public PackedFilter BackwardInput(in Conv2DShape shape, float* filter)
+    public PackedFilter BackwardInput(in Conv2DShape shape, float* filter, int firstChannels)
     {
-        if (_backward.MustPack(shape))
-            _backward.Filter.PackBackwardInput(MicroKernel.Widest, shape, filter);
+        if (_backward.MustPack(shape, firstChannels))
+            _backward.Filter.PackBackwardInput(MicroKernel.Widest, shape, filter, firstChannels);
         return _backward.Filter;
     }
 
@@ -49,18 +49,19 @@ internal sealed unsafe class PackedFilters : IDisposable
     private sealed class Form
     {
         private Conv2DShape _shape;
+        private int _firstChannels;
 
         public PackedFilter Filter { get; } = new();
 
         public bool IsCurrent { private get; set; }
 
-        /// <summary>Whether the filter must be packed for this shape; takes for granted that it then is.</summary>
-        public bool MustPack(in Conv2DShape shape)
+        /// <summary>Whether the filter must be packed for this shape and first tensor; takes for granted that it then is.</summary>
+        public bool MustPack(in Conv2DShape shape, int firstChannels)
         {
             var filterOnly = shape with { N = 1, H = 1, W = 1 };
-            if (IsCurrent && _shape == filterOnly)
+            if (IsCurrent && _shape == filterOnly && _firstChannels == firstChannels)
                 return false;
-            _shape = filterOnly;
+            (_shape, _firstChannels) = (filterOnly, firstChannels);
             return IsCurrent = true;
         }
     }

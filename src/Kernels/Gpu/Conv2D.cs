@@ -11,24 +11,24 @@ internal sealed partial class GpuBackend
     /// <summary>Pixels below which a further split of the filter's gradient costs more than it brings.</summary>
     private const int SmallestSplit = 512;
 
-    public override void Conv2DForward(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
+    public override void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
-        if (IsFourWide(s.C, x, filter) && IsFourWide(s.K | y.First | y.Stride, y.Tensor, epilogue.Bias, epilogue.Residual))
+        if (IsFourWide(s.C | x.FirstChannels, x.First, x.Second)
+            && IsFourWide(s.K | y.First | y.Stride, filter, y.Tensor, epilogue.Bias, epilogue.Residual))
             Conv2DForwardImplicitGemm<FourWide>(s, x, filter, epilogue, y);
         else
             Conv2DForwardImplicitGemm<OneWide>(s, x, filter, epilogue, y);
     }
 
-    public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, GradientTarget dx)
+    public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx)
     {
-        if (dx.Tensor is null)
-            return;
+        bool isFourWide = IsFourWide(s.K | s.C | dx.Input.FirstChannels, dy, filter, dx.First.Tensor, dx.Second.Tensor);
         // Every class of pixels (row mod stride, column mod stride) meets taps of its own and is a dense product.
         for (int h = 0; h < Math.Min(s.Stride, s.H); h++)
         {
             for (int w = 0; w < Math.Min(s.Stride, s.W); w++)
             {
-                if (IsFourWide(s.C, filter, dx.Tensor) && IsFourWide(s.K, dy))
+                if (isFourWide)
                     Conv2DBackwardInputImplicitGemm<FourWide>(s, h, w, dy, filter, dx);
                 else
                     Conv2DBackwardInputImplicitGemm<OneWide>(s, h, w, dy, filter, dx);
@@ -36,21 +36,33 @@ internal sealed partial class GpuBackend
         }
     }
 
-    public override void Conv2DBackwardFilter(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter)
+    public override void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
     {
         if (dFilter.Tensor is null)
             return;
-        if (IsFourWide(s.C, x, dFilter.Tensor) && IsFourWide(s.K, dy))
+        if (IsFourWide(s.K | s.C | x.FirstChannels, x.First, x.Second, dy, dFilter.Tensor))
             Conv2DBackwardFilterImplicitGemm<FourWide>(s, x, dy, dFilter);
         else
             Conv2DBackwardFilterImplicitGemm<OneWide>(s, x, dy, dFilter);
     }
 
-    /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
-    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
+    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue,
+        in ChannelSlice y)
         where TWidth : struct, IAccessWidth
-        => Multiply<PatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
-            Patches<TWidth>(s, x),
+    {
+        if (x.Second is null)
+            Conv2DForwardImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), filter, epilogue, y);
+        else
+            Conv2DForwardImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), filter, epilogue, y);
+    }
+
+    /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
+    private void Conv2DForwardImplicitGemm<TPatches, TWidth>(in Conv2DShape s, TPatches patches, Tensor filter, in Epilogue epilogue,
+        in ChannelSlice y)
+        where TPatches : struct, IOperandSource
+        where TWidth : struct, IAccessWidth
+        => Multiply<TPatches, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
+            patches,
             new MatrixSource<TWidth> { Matrix = View(filter), Rows = s.K, Columns = s.Depth },
             new EpilogueResult<TWidth>
             {
@@ -72,7 +84,7 @@ internal sealed partial class GpuBackend
     /// runs over the taps that reach it and output channels.
     /// </summary>
     private void Conv2DBackwardInputImplicitGemm<TWidth>(in Conv2DShape s, int firstH, int firstW, Tensor dy, Tensor filter,
-        GradientTarget dx)
+        in Conv2DInputTarget dx)
         where TWidth : struct, IAccessWidth
     {
         int pixelsH = (s.H - firstH + s.Stride - 1) / s.Stride, pixelsW = (s.W - firstW + s.Stride - 1) / s.Stride;
@@ -83,18 +95,21 @@ internal sealed partial class GpuBackend
             new PatchSource<TWidth>
             {
                 Image = View(dy),
-                ImageH = s.OutH,
-                ImageW = s.OutW,
-                Channels = Divisor.Of(s.K),
-                TapsW = Divisor.Of(Math.Max(1, tapsW)),
-                Columns = depth,
-                Rows = lines,
-                PositionsH = Divisor.Of(pixelsH),
-                PositionsW = Divisor.Of(pixelsW),
-                Stride = 1,
-                OriginH = (firstH + s.PadH) / s.Stride,
-                OriginW = (firstW + s.PadW) / s.Stride,
-                Step = -1,
+                Window = new PatchWindow
+                {
+                    ImageH = s.OutH,
+                    ImageW = s.OutW,
+                    Channels = Divisor.Of(s.K),
+                    TapsW = Divisor.Of(Math.Max(1, tapsW)),
+                    Columns = depth,
+                    Rows = lines,
+                    PositionsH = Divisor.Of(pixelsH),
+                    PositionsW = Divisor.Of(pixelsW),
+                    Stride = 1,
+                    OriginH = (firstH + s.PadH) / s.Stride,
+                    OriginW = (firstW + s.PadW) / s.Stride,
+                    Step = -1,
+                },
             },
             new TurnedFilterSource<TWidth>
             {
@@ -111,30 +126,39 @@ internal sealed partial class GpuBackend
             },
             new PixelResult<TWidth>
             {
-                Values = View(dx.Tensor!),
                 Lines = lines,
                 H = s.H,
                 W = s.W,
-                C = s.C,
                 PixelsH = Divisor.Of(pixelsH),
                 PixelsW = Divisor.Of(pixelsW),
                 FirstH = firstH,
                 FirstW = firstW,
                 Step = s.Stride,
-                Accumulate = dx.Accumulate ? 1 : 0,
+                First = Channels(dx.Input.FirstChannels, dx.First, dy),
+                Second = Channels(s.C - dx.Input.FirstChannels, dx.Second, dy),
             },
             Product(lines, s.C, depth));
+    }
+
+    private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
+        where TWidth : struct, IAccessWidth
+    {
+        if (x.Second is null)
+            Conv2DBackwardFilterImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), dy, dFilter);
+        else
+            Conv2DBackwardFilterImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), dy, dFilter);
     }
 
     /// <summary>
     /// Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch. A small filter leaves too
     /// few tiles to fill a device, so the pixels are split; the parts are added in order by <see cref="SumRows"/>.
     /// </summary>
-    private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, Tensor x, Tensor dy, GradientTarget dFilter)
+    private void Conv2DBackwardFilterImplicitGemm<TPatches, TWidth>(in Conv2DShape s, TPatches patches, Tensor dy, GradientTarget dFilter)
+        where TPatches : struct, IOperandSource
         where TWidth : struct, IAccessWidth
     {
         int most = Math.Max(1, s.Pixels / SmallestSplit);
-        var tile = TileFor<MatrixSource<TWidth>, PatchSource<TWidth>>(s.K, s.Depth, most);
+        var tile = TileFor<MatrixSource<TWidth>, TPatches>(s.K, s.Depth, most);
         int parts = (int)Math.Clamp(SplitGroups / tile.Count(s.K, s.Depth), 1, most);
         int stages = (s.Pixels + (parts * tile.StageDepth) - 1) / (parts * tile.StageDepth);
         var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * tile.StageDepth };
@@ -143,9 +167,9 @@ internal sealed partial class GpuBackend
         int size = s.K * s.Depth;
         using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
         var target = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View;
-        Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, MatrixResult<TWidth>>(
+        Multiply<MatrixSource<TWidth>, RowsAreDepth, TPatches, RowsAreDepth, MatrixResult<TWidth>>(
             new MatrixSource<TWidth> { Matrix = View(dy), Rows = s.Pixels, Columns = s.K },
-            Patches<TWidth>(s, x),
+            patches,
             new MatrixResult<TWidth>
             {
                 Values = target,
@@ -161,22 +185,39 @@ internal sealed partial class GpuBackend
 
     private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, Tensor x)
         where TWidth : struct, IAccessWidth
-        => new()
-        {
-            Image = View(x),
-            ImageH = s.H,
-            ImageW = s.W,
-            Channels = Divisor.Of(s.C),
-            TapsW = Divisor.Of(s.S),
-            Columns = s.Depth,
-            Rows = s.Pixels,
-            PositionsH = Divisor.Of(s.OutH),
-            PositionsW = Divisor.Of(s.OutW),
-            Stride = s.Stride,
-            OriginH = -s.PadH,
-            OriginW = -s.PadW,
-            Step = 1,
-        };
+        => new() { Window = Window(s), Image = View(x) };
+
+    private static JoinedPatchSource<TWidth> JoinedPatches<TWidth>(in Conv2DShape s, in Conv2DInput x)
+        where TWidth : struct, IAccessWidth
+        => new() { Window = Window(s), First = View(x.First), Second = View(x.Second!), FirstChannels = x.FirstChannels };
+
+    /// <summary>The window over a convolution's input.</summary>
+    private static PatchWindow Window(in Conv2DShape s) => new()
+    {
+        ImageH = s.H,
+        ImageW = s.W,
+        Channels = Divisor.Of(s.C),
+        TapsW = Divisor.Of(s.S),
+        Columns = s.Depth,
+        Rows = s.Pixels,
+        PositionsH = Divisor.Of(s.OutH),
+        PositionsW = Divisor.Of(s.OutW),
+        Stride = s.Stride,
+        OriginH = -s.PadH,
+        OriginW = -s.PadW,
+        Step = 1,
+    };
+
+    /// <param name="count">Channels of the image.</param>
+    /// <param name="target">Its gradient, or none.</param>
+    /// <param name="other">Gives a view where there is no gradient; it is not written.</param>
+    private static PixelChannels Channels(int count, GradientTarget target, Tensor other) => new()
+    {
+        Values = View(target.Tensor ?? other),
+        Count = count,
+        IsWanted = target.Tensor is null ? 0 : 1,
+        Accumulate = target.Accumulate ? 1 : 0,
+    };
 
     private static GemmShape Product(int lines, int columns, int depth, int slices = 1)
         => new() { Lines = lines, Columns = columns, Depth = depth, Slices = slices, SliceDepth = depth };

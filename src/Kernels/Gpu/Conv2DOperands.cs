@@ -22,7 +22,7 @@ internal struct OneWide : IAccessWidth
 /// <summary>What a source knows of one of its rows, or of one of its columns, before it is told the other.</summary>
 internal struct SourcePlace
 {
-    /// <summary>This index's part of the offset into the values.</summary>
+    /// <summary>This index's part of the offset into the values, or what the source makes it from.</summary>
     public int Offset;
 
     /// <summary>This index's part of an image row; of other sources, −1 outside the extents and 0 inside.</summary>
@@ -42,7 +42,8 @@ internal interface IOperandSource
 {
     static abstract bool IsFour { get; }
 
-    ArrayView<float> Values { get; }
+    /// <summary>The memory that a column lies in.</summary>
+    ArrayView<float> ValuesOf(SourcePlace column);
 
     /// <summary>Row <paramref name="row"/> ≥ 0 of matrix <paramref name="slice"/>.</summary>
     SourcePlace Row(int slice, int row);
@@ -50,8 +51,11 @@ internal interface IOperandSource
     /// <summary>Column <paramref name="column"/> ≥ 0.</summary>
     SourcePlace Column(int column);
 
-    /// <summary>Whether the value is neither padding nor outside the extents; its offset then is the sum of both places'.</summary>
+    /// <summary>Whether the value is neither padding nor outside the extents.</summary>
     bool IsInside(SourcePlace row, SourcePlace column);
+
+    /// <summary>Where in <see cref="ValuesOf"/> the value lies; means nothing where it is not inside.</summary>
+    int Offset(SourcePlace row, SourcePlace column);
 }
 
 /// <summary>Reads from a source.</summary>
@@ -65,7 +69,7 @@ internal static class OperandSource<TSource>
         if (TSource.IsFour)
         {
             var along = source.Column(column);
-            return source.IsInside(place, along) ? source.Values.Cast<F4>()[(place.Offset + along.Offset) >> 2] : default;
+            return source.IsInside(place, along) ? source.ValuesOf(along).Cast<F4>()[source.Offset(place, along) >> 2] : default;
         }
         return new F4
         {
@@ -79,7 +83,7 @@ internal static class OperandSource<TSource>
     private static float ReadOne(TSource source, SourcePlace place, int column)
     {
         var along = source.Column(column);
-        return source.IsInside(place, along) ? source.Values[place.Offset + along.Offset] : 0;
+        return source.IsInside(place, along) ? source.ValuesOf(along)[source.Offset(place, along)] : 0;
     }
 }
 
@@ -96,7 +100,7 @@ internal struct MatrixSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
-    public readonly ArrayView<float> Values => Matrix;
+    public readonly ArrayView<float> ValuesOf(SourcePlace column) => Matrix;
 
     public readonly SourcePlace Row(int slice, int row)
         => new() { Offset = (slice * SliceStride) + (row * Columns), Y = row < Rows ? 0 : -1 };
@@ -104,70 +108,8 @@ internal struct MatrixSource<TWidth> : IOperandSource
     public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < Columns ? 0 : -1 };
 
     public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
-}
 
-/// <summary>
-/// The patches that a window sees: row = position of the window (n, y, x), column = (tap row, tap column, channel).
-/// </summary>
-/// <remarks>The window at (y, x) with tap (r, s) reads pixel (y·Stride + OriginH + Step·r, x·Stride + OriginW + Step·s): Step 1 walks the
-/// input of a convolution; Step −1 walks the gradient of its output, for the gradient of the input.</remarks>
-internal struct PatchSource<TWidth> : IOperandSource
-    where TWidth : struct, IAccessWidth
-{
-    public ArrayView<float> Image;
-    public int ImageH;
-    public int ImageW;
-    public Divisor Channels;
-
-    /// <summary>Taps in a row of the window.</summary>
-    public Divisor TapsW;
-
-    /// <summary>Taps times channels.</summary>
-    public int Columns;
-
-    /// <summary>Positions of the window.</summary>
-    public int Rows;
-
-    public Divisor PositionsH;
-    public Divisor PositionsW;
-    public int Stride;
-    public int OriginH;
-    public int OriginW;
-    public int Step;
-
-    public static bool IsFour => TWidth.IsFour;
-
-    public readonly ArrayView<float> Values => Image;
-
-    public readonly SourcePlace Row(int slice, int row)
-    {
-        int line = PositionsW.Divide(row);
-        int n = PositionsH.Divide(line);
-        int top = (PositionsH.Remainder(line, n) * Stride) + OriginH;
-        int left = (PositionsW.Remainder(row, line) * Stride) + OriginW;
-        return new SourcePlace
-        {
-            Offset = ((((n * ImageH) + top) * ImageW) + left) * Channels.Value,
-            Y = row < Rows ? top : -2 * SourcePlace.Outside,
-            X = left,
-        };
-    }
-
-    public readonly SourcePlace Column(int column)
-    {
-        int tap = Channels.Divide(column);
-        int tapRow = TapsW.Divide(tap);
-        int y = Step * tapRow, x = Step * TapsW.Remainder(tap, tapRow);
-        return new SourcePlace
-        {
-            Offset = (((y * ImageW) + x) * Channels.Value) + Channels.Remainder(column, tap),
-            Y = column < Columns ? y : SourcePlace.Outside,
-            X = x,
-        };
-    }
-
-    public readonly bool IsInside(SourcePlace row, SourcePlace column)
-        => (uint)(row.Y + column.Y) < (uint)ImageH & (uint)(row.X + column.X) < (uint)ImageW;
+    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
 }
 
 /// <summary>
@@ -193,7 +135,7 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
-    public readonly ArrayView<float> Values => Filter;
+    public readonly ArrayView<float> ValuesOf(SourcePlace column) => Filter;
 
     public readonly SourcePlace Row(int slice, int row)
     {
@@ -207,4 +149,6 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
     public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < C ? 0 : -1 };
 
     public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
+
+    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
 }

@@ -22,16 +22,15 @@ internal struct MatrixResult<TWidth> : IResult
 }
 
 /// <summary>
-/// Every Step-th pixel, from (FirstH, FirstW) on, of an image [N,H,W,C], overwritten or added to; line = (n, y, x) among those pixels.
+/// Every Step-th pixel, from (FirstH, FirstW) on, of images [N,H,W,C], each channel overwritten or added to; line = (n, y, x) among those
+/// pixels. The channels lie in one image or, as if they were joined, in two.
 /// </summary>
 internal struct PixelResult<TWidth> : IResult
     where TWidth : struct, IAccessWidth
 {
-    public ArrayView<float> Values;
     public int Lines;
     public int H;
     public int W;
-    public int C;
 
     /// <summary>Rows of pixels that are written.</summary>
     public Divisor PixelsH;
@@ -43,8 +42,11 @@ internal struct PixelResult<TWidth> : IResult
     public int FirstW;
     public int Step;
 
-    /// <summary>1 to add, 0 to overwrite.</summary>
-    public int Accumulate;
+    /// <summary>The first channels.</summary>
+    public PixelChannels First;
+
+    /// <summary>Those after them; none where there is one image.</summary>
+    public PixelChannels Second;
 
     public readonly void Write(int slice, int line, int column, F4 sums)
     {
@@ -54,8 +56,31 @@ internal struct PixelResult<TWidth> : IResult
         int n = PixelsH.Divide(pixelRow);
         int y = FirstH + (Step * PixelsH.Remainder(pixelRow, n));
         int x = FirstW + (Step * PixelsW.Remainder(line, pixelRow));
-        ResultRow<TWidth>.Put(Values, ((((n * H) + y) * W) + x) * C, column, C, sums, Accumulate);
+        int pixel = (((n * H) + y) * W) + x;
+        Put(First, pixel, column, sums);
+        if (Second.Count > 0)
+            Put(Second, pixel, column - First.Count, sums);
     }
+
+    /// <summary>Writes those of four channels that lie in the image.</summary>
+    private static void Put(PixelChannels image, int pixel, int channel, F4 sums)
+    {
+        if (image.IsWanted != 0)
+            ResultRow<TWidth>.Put(image.Values, pixel * image.Count, channel, image.Count, sums, image.Accumulate);
+    }
+}
+
+/// <summary>Channels of <see cref="PixelResult{TWidth}"/> that lie in one image.</summary>
+internal struct PixelChannels
+{
+    public ArrayView<float> Values;
+    public int Count;
+
+    /// <summary>0 where nobody wants these channels.</summary>
+    public int IsWanted;
+
+    /// <summary>1 to add, 0 to overwrite.</summary>
+    public int Accumulate;
 }
 
 /// <summary>The output of a convolution: bias, residual and activation, in this order, then the store into a slice of the channels.</summary>
@@ -112,7 +137,7 @@ internal struct EpilogueResult<TWidth> : IResult
     private static float Relu(float x) => x < 0 ? 0 : x;
 }
 
-/// <summary>Four neighbouring values of a row, as one access or as up to four.</summary>
+/// <summary>Four neighbouring values of a row, as one access or as up to four; what lies before or past it is dropped.</summary>
 internal static class ResultRow<TWidth>
     where TWidth : struct, IAccessWidth
 {
@@ -120,14 +145,14 @@ internal static class ResultRow<TWidth>
     {
         F4 four = default;
         if (TWidth.IsFour)
-            return column < columns ? values.Cast<F4>()[(row + column) >> 2] : four;
-        if (column < columns)
+            return (uint)column < (uint)columns ? values.Cast<F4>()[(row + column) >> 2] : four;
+        if ((uint)column < (uint)columns)
             four.X = values[row + column];
-        if (column + 1 < columns)
+        if ((uint)(column + 1) < (uint)columns)
             four.Y = values[row + column + 1];
-        if (column + 2 < columns)
+        if ((uint)(column + 2) < (uint)columns)
             four.Z = values[row + column + 2];
-        if (column + 3 < columns)
+        if ((uint)(column + 3) < (uint)columns)
             four.W = values[row + column + 3];
         return four;
     }
@@ -138,17 +163,17 @@ internal static class ResultRow<TWidth>
             four = F4.Add(four, Get(values, row, column, columns));
         if (TWidth.IsFour)
         {
-            if (column < columns)
+            if ((uint)column < (uint)columns)
                 values.Cast<F4>()[(row + column) >> 2] = four;
             return;
         }
-        if (column < columns)
+        if ((uint)column < (uint)columns)
             values[row + column] = four.X;
-        if (column + 1 < columns)
+        if ((uint)(column + 1) < (uint)columns)
             values[row + column + 1] = four.Y;
-        if (column + 2 < columns)
+        if ((uint)(column + 2) < (uint)columns)
             values[row + column + 2] = four.Z;
-        if (column + 3 < columns)
+        if ((uint)(column + 3) < (uint)columns)
             values[row + column + 3] = four.W;
     }
 }

@@ -3,7 +3,7 @@ namespace Diffusion.Gpu.Kernels;
 public sealed partial class Tape
 {
     /// <summary>Convolves images with a filter, adds a bias and a residual, and applies an activation.</summary>
-    /// <param name="x">[N, H, W, C].</param>
+    /// <param name="x">[N, H, W, C]: a tensor, or two that are read as one, see <see cref="Conv2DInput"/>.</param>
     /// <param name="filter">[K, R, S, C].</param>
     /// <param name="bias">[K], or null.</param>
     /// <param name="stride">Step of the window in pixels, both directions.</param>
@@ -14,7 +14,7 @@ public sealed partial class Tape
     /// <returns>[N, OutH, OutW, K] with OutH = (H + 2·padHeight − R) / stride + 1.</returns>
     /// <exception cref="ShapeException">Channels disagree, or the filter is larger than the padded image.</exception>
     /// <remarks>PyTorch's Conv2d without dilation and groups. Gradients: x, filter, bias, residual.</remarks>
-    public Tensor Conv2D(Tensor x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null, int? padWidth = null,
+    public Tensor Conv2D(Conv2DInput x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null, int? padWidth = null,
         Tensor? residual = null, Activation activation = Activation.None)
     {
         var shape = CheckConv2D(nameof(Conv2D), x, filter, bias, stride, padHeight, padWidth);
@@ -33,8 +33,8 @@ public sealed partial class Tape
     /// <param name="padHeight">Zero rows above and below; by default what keeps the size at stride 1 and an odd filter.</param>
     /// <param name="padWidth">Zero columns left and right; by default as <paramref name="padHeight"/>.</param>
     /// <param name="activation">Applied last, within the convolution.</param>
-    /// <exception cref="ShapeException">As of <see cref="Conv2D(Tensor, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/>, or y does not
-    /// fit.</exception>
+    /// <exception cref="ShapeException">As of <see cref="Conv2D(Conv2DInput, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/>, or y does
+    /// not fit.</exception>
     /// <exception cref="InvalidOperationException">The tape records.</exception>
     /// <remarks>No gradient: for inference.</remarks>
     public void Conv2DInto(ChannelSlice y, Tensor x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null,
@@ -45,16 +45,17 @@ public sealed partial class Tape
         Backend.Conv2DForward(shape, x, filter, new Epilogue(bias, null, activation), y);
     }
 
-    private static Conv2DShape CheckConv2D(string op, Tensor x, Tensor filter, Tensor? bias, int stride, int? padHeight, int? padWidth)
+    private static Conv2DShape CheckConv2D(string op, in Conv2DInput x, Tensor filter, Tensor? bias, int stride, int? padHeight,
+        int? padWidth)
     {
-        ArgumentNullException.ThrowIfNull(x);
         ArgumentNullException.ThrowIfNull(filter);
-        Check.Rank(x, 4, "[N, H, W, C]", op);
+        x.Check(op);
         Check.Rank(filter, 4, "[K, R, S, C]", op);
-        Check.That(filter.Shape[3] == x.Shape[3], nameof(filter), filter.Shape, $"[K, R, S, {x.Shape[3]}] for an input {x.Shape}", op);
+        var input = x.Shape;
+        Check.That(filter.Shape[3] == input[3], nameof(filter), filter.Shape, $"[K, R, S, {input[3]}] for an input {input}", op);
         Check.That(stride >= 1, nameof(stride), stride, "at least 1", op);
         int k = filter.Shape[0], r = filter.Shape[1], s = filter.Shape[2];
-        var shape = new Conv2DShape(x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3], k, r, s, stride, padHeight ?? r / 2, padWidth ?? s / 2);
+        var shape = new Conv2DShape(input[0], input[1], input[2], input[3], k, r, s, stride, padHeight ?? r / 2, padWidth ?? s / 2);
         Check.That(shape.H + (2 * shape.PadH) >= r && shape.W + (2 * shape.PadW) >= s, nameof(filter), filter.Shape,
             $"no larger than the padded image {shape.H + (2 * shape.PadH)}x{shape.W + (2 * shape.PadW)}", op);
         if (bias is not null)
@@ -80,19 +81,18 @@ public sealed partial class Tape
         Check.That(y.Tensor.Identity != x.Identity, nameof(y), shape, "another tensor than x", op);
     }
 
-    private Tensor Conv2D(Conv2DShape shape, Shape outputShape, Tensor x, Tensor filter, Tensor? bias, Tensor? residual,
+    private Tensor Conv2D(Conv2DShape shape, Shape outputShape, Conv2DInput x, Tensor filter, Tensor? bias, Tensor? residual,
         Activation activation)
     {
         var y = New(outputShape);
         Backend.Conv2DForward(shape, x, filter, new Epilogue(bias, residual, Recording ? Activation.None : activation), y);
-        Record(y, [x, filter, bias, residual], [x, filter], (gradients, dy) =>
+        Record(y, [x.First, x.Second, filter, bias, residual], [x.First, x.Second, filter], (gradients, dy) =>
         {
             if (gradients.Wants(filter))
                 Backend.Conv2DBackwardFilter(shape, x, dy, gradients.To(filter));
             if (gradients.Wants(bias))
                 Backend.ColumnSum(shape.Pixels, shape.K, dy, gradients.To(bias));
-            if (gradients.Wants(x))
-                Backend.Conv2DBackwardInput(shape, dy, filter, gradients.To(x));
+            Conv2DBackwardInput(shape, x, filter, gradients, dy);
             gradients.Donate(dy, residual);
         });
         return !Recording ? y : activation switch
@@ -101,5 +101,17 @@ public sealed partial class Tape
             Activation.Silu => Silu(y),
             _ => y,
         };
+    }
+
+    private void Conv2DBackwardInput(Conv2DShape shape, in Conv2DInput x, Tensor filter, Gradients gradients, Tensor dy)
+    {
+        if (x.Second is not null && x.Second.Identity == x.First.Identity && gradients.Wants(x.First))
+        {
+            // Both parts are added to one tensor: one after the other.
+            Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, gradients.To(x.First)));
+            Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, default, gradients.To(x.Second)));
+        }
+        else if (gradients.Wants(x.First) || gradients.Wants(x.Second))
+            Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, gradients.To(x.First), gradients.To(x.Second)));
     }
 }

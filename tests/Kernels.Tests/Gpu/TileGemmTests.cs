@@ -11,7 +11,7 @@ public sealed class TileGemmTests(string id)
     private const double Tolerance = 3e-6;
 
     /// <summary>Emulation needs more shared memory than an NVIDIA GPU without tensor cores for TF32 has.</summary>
-    private static IEnumerable<string> Gpus => TestDevices.Fast.Where(id => Device.List().Any(d => d.Id == id
+    internal static IEnumerable<string> Gpus => TestDevices.Fast.Where(id => Device.List().Any(d => d.Id == id
         && (d.Kind == DeviceKind.OpenCL || (d.Kind == DeviceKind.Cuda && d.Precisions.Contains(Precision.Tf32)))));
 
     private Device Opened => TestDevices.OpenTf32(id);

@@ -108,11 +108,11 @@ internal static class TileCopy<TSource, TOrder>
             : TileLayout.DepthByDepth(vector, inPass + (step & 3), extentShift) + ((step & ~3) << (extentShift + 2)));
         var row = TOrder.ColumnsAreDepth ? line : source.Row(slice, WithinDepth(depth + inPass + step, end));
         bool isInside = source.IsInside(row, along);
-        int offset = row.Offset + along.Offset;
+        int offset = source.Offset(row, along);
         if (TSource.IsFour)
-            TTile.Copy(memory, target, ref source.Values.Cast<F4>()[offset >> 2], isInside);
+            TTile.Copy(memory, target, ref source.ValuesOf(along).Cast<F4>()[offset >> 2], isInside);
         else
-            TTile.Copy(memory, target, ref source.Values[offset], isInside);
+            TTile.Copy(memory, target, ref source.ValuesOf(along)[offset], isInside);
     }
 
     /// <summary>Beyond every extent once the slice's depth has ended.</summary>

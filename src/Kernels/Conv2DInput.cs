@@ -1,0 +1,66 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>The images that a convolution reads: a tensor, or what <see cref="Tape.Concat"/> would make of two, unmade.</summary>
+/// <remarks>The joined tensor takes no memory and is neither written nor read; results are the same bits as with it.</remarks>
+public readonly record struct Conv2DInput
+{
+    private Conv2DInput(Tensor first, Tensor? second)
+    {
+        First = first;
+        Second = second;
+    }
+
+    /// <summary>The tensor, or the one with the first channels.</summary>
+    internal Tensor First { get; }
+
+    /// <summary>The one with the channels after them, or null.</summary>
+    internal Tensor? Second { get; }
+
+    /// <summary>Channels of <see cref="First"/>.</summary>
+    internal int FirstChannels => First.Shape[^1];
+
+    /// <summary>[N, H, W, C] as the convolution sees it.</summary>
+    internal Shape Shape => Second is null ? First.Shape
+        : [First.Shape[0], First.Shape[1], First.Shape[2], First.Shape[3] + Second.Shape[3]];
+
+    /// <summary>A tensor as it is.</summary>
+    public static implicit operator Conv2DInput(Tensor x) => Of(x);
+
+    /// <summary>A tensor as it is.</summary>
+    /// <param name="x">[N, H, W, C].</param>
+    public static Conv2DInput Of(Tensor x)
+    {
+        ArgumentNullException.ThrowIfNull(x);
+        return new Conv2DInput(x, null);
+    }
+
+    /// <summary>Two tensors joined along the channels, a first.</summary>
+    /// <param name="a">[N, H, W, A].</param>
+    /// <param name="b">[N, H, W, B].</param>
+    /// <returns>[N, H, W, A + B] to the convolution, which checks the shapes.</returns>
+    public static Conv2DInput Concat(Tensor a, Tensor b)
+    {
+        ArgumentNullException.ThrowIfNull(a);
+        ArgumentNullException.ThrowIfNull(b);
+        return new Conv2DInput(a, b);
+    }
+
+    /// <summary>Refuses images that are none, or that do not fit each other.</summary>
+    internal void Check(string op)
+    {
+        ArgumentNullException.ThrowIfNull(First, "x");
+        Kernels.Check.Rank(First, 4, "[N, H, W, C]", op, "x");
+        Kernels.Check.That(Second is null || (Second.Shape.Rank == 4 && Second.Shape.Extents[..3].SequenceEqual(First.Shape.Extents[..3])),
+            "x", Second?.Shape ?? First.Shape, $"{First.Shape} but for the channels", op);
+    }
+}
+
+/// <summary>Where the gradient of a convolution's input goes.</summary>
+/// <param name="Input">The images.</param>
+/// <param name="First">The gradient of its first tensor.</param>
+/// <param name="Second">The gradient of its second tensor.</param>
+internal readonly record struct Conv2DInputTarget(Conv2DInput Input, GradientTarget First, GradientTarget Second = default)
+{
+    /// <summary>The whole gradient of one tensor.</summary>
+    public static implicit operator Conv2DInputTarget(GradientTarget dx) => new(dx.Tensor!, dx);
+}
