@@ -16,6 +16,9 @@ internal abstract partial class Backend(Device device) : IDisposable
     /// <summary>Speed in double precision over speed in single precision; 0 where there is no double precision.</summary>
     public abstract double Float64Rate { get; }
 
+    /// <summary>Kernels compiled and loaded so far; none where nothing is compiled at run time.</summary>
+    public virtual KernelLoads Kernels => default;
+
     /// <summary>Sentinels around what is allocated from now on: set by tests alone.</summary>
     public MemoryGuard? Guard { get; set; }
 

@@ -22,6 +22,9 @@ public sealed class Device : IDisposable
     /// <summary>Speed in double precision over speed in single precision; 0 where there is none, and so no <see cref="Matrix"/>.</summary>
     public double Float64Rate => Backend.Float64Rate;
 
+    /// <summary>Kernels compiled and loaded so far, and what that took.</summary>
+    public KernelLoads Kernels => Backend.Kernels;
+
     internal Backend Backend { get; }
 
     /// <summary>All devices of this machine, usable or not; the emulator, which only tests want, comes last.</summary>
@@ -30,8 +33,10 @@ public sealed class Device : IDisposable
     /// <summary>Opens a device.</summary>
     /// <param name="id">"auto" (the first usable GPU with CUDA, else the CPU), "cuda:0", "opencl:0", "cpu" or "emulator".</param>
     /// <param name="precision">How matrix products are computed: <see cref="DeviceInfo.Precisions"/> has the device's choices.</param>
+    /// <param name="kernelCache">Folder of compiled kernels, which spare later runs the compiler: null for <see cref="CacheFolder.Kernels"/>,
+    /// empty for none.</param>
     /// <exception cref="DeviceException">No such device, it is not usable, or it does not offer the precision.</exception>
-    public static Device Open(string id = "auto", Precision precision = Precision.Float32)
+    public static Device Open(string id = "auto", Precision precision = Precision.Float32, string? kernelCache = null)
     {
         ArgumentNullException.ThrowIfNull(id);
         var info = Find(id.ToLowerInvariant());
@@ -42,9 +47,11 @@ public sealed class Device : IDisposable
             throw new DeviceException(info.Id, $"precision {precision} is not available",
                 $"choose one of {string.Join(", ", info.Precisions)}");
         }
-        return info.Kind == DeviceKind.Cpu
-            ? new Device(info, precision, device => new CpuBackend(device))
-            : new Device(info, precision, device => new GpuBackend(device));
+        if (info.Kind == DeviceKind.Cpu)
+            return new Device(info, precision, device => new CpuBackend(device));
+        string folder = kernelCache ?? CacheFolder.Kernels;
+        var cache = folder.Length == 0 ? null : new KernelCache(folder);
+        return new Device(info, precision, device => new GpuBackend(device, cache: cache));
     }
 
     /// <summary>Begins a computation.</summary>
@@ -130,3 +137,11 @@ public sealed record DeviceInfo(string Id, DeviceKind Kind, string Name, long Me
 /// <param name="Pooled">Free, kept for the next tensors.</param>
 /// <param name="Peak">The most that was ever live.</param>
 public readonly record struct MemoryUse(long Live, long Pooled, long Peak);
+
+/// <summary>Kernels that a device loaded: each is compiled from C# or found among those of earlier runs, then compiled by the driver, which
+/// may have a cache of its own.</summary>
+/// <param name="Count">All.</param>
+/// <param name="Kept">Those that earlier runs had compiled.</param>
+/// <param name="Compiling">Time of compiling from C#, or of finding.</param>
+/// <param name="Driver">Time of the driver.</param>
+public readonly record struct KernelLoads(int Count, int Kept, TimeSpan Compiling, TimeSpan Driver);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Diffusion.Gpu.Kernels;
 using Diffusion.Gpu.Kernels.Weights;
 
 namespace Diffusion.Gpu.Fid;
@@ -8,7 +9,7 @@ namespace Diffusion.Gpu.Fid;
 /// <summary>The weights of Inception-v3 on the host, checked and named as PyTorch names them.</summary>
 public sealed class InceptionWeights
 {
-    /// <summary>File name of the published weights in <see cref="CacheFolder"/>.</summary>
+    /// <summary>File name of the published weights in the folder of <see cref="CacheFolder"/>.</summary>
     private const string PublishedName = "pt_inception-2015-12-05.safetensors";
 
     private readonly IReadOnlyDictionary<string, float[]> _values;
@@ -25,14 +26,8 @@ public sealed class InceptionWeights
     /// among them.</summary>
     public static IReadOnlyList<InceptionTensor> Layout => InceptionLayout.Tensors;
 
-    /// <summary>Where weights are kept between runs: the folder that the environment variable DIFFUSION_CACHE names, else "diffusion" in
-    /// the user's folder for application data.</summary>
-    public static string CacheFolder => Environment.GetEnvironmentVariable("DIFFUSION_CACHE") is { Length: > 0 } folder ? folder
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
-            "diffusion");
-
     /// <summary>Where the tool's "weights fetch" puts the published weights.</summary>
-    public static string DefaultPath => Path.Combine(CacheFolder, PublishedName);
+    public static string DefaultPath => Path.Combine(CacheFolder.Path, PublishedName);
 
     /// <summary>"sha256:" and the digest of names, shapes and values, whatever file they came in.</summary>
     public string Id => _id.Value;

@@ -12,14 +12,16 @@ internal sealed partial class GpuBackend : Backend
     private readonly Context _context;
     private readonly Accelerator _accelerator;
     private readonly AcceleratorStream _stream;
+    private readonly KernelLoader _loader;
     private readonly Launcher _launcher;
     private readonly bool _hasTensorCores;
 
     /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
     /// <param name="device">A GPU or the emulator.</param>
     /// <param name="listing">Told every kernel instead of running it, or null.</param>
+    /// <param name="cache">Compiled kernels of earlier runs, or null.</param>
     /// <exception cref="DeviceException">The driver refuses it.</exception>
-    public GpuBackend(Device device, Action<KernelUse>? listing = null)
+    public GpuBackend(Device device, Action<KernelUse>? listing = null, KernelCache? cache = null)
         : base(device)
     {
         _context = NewContext(device.Info.Kind);
@@ -27,7 +29,8 @@ internal sealed partial class GpuBackend : Backend
         {
             _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
             _stream = _accelerator.CreateStream();
-            _launcher = new Launcher(_accelerator, device.Info.Id, _stream, listing);
+            _loader = new KernelLoader(_accelerator, device.Info, cache);
+            _launcher = new Launcher(_loader, _stream, listing);
             // A list is of what CUDA runs.
             _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || listing is not null;
         }
@@ -38,6 +41,8 @@ internal sealed partial class GpuBackend : Backend
                 "check with the maker's tool that it works and is not reserved by another process", exception);
         }
     }
+
+    public override KernelLoads Kernels => _loader.Loads;
 
     internal Launcher Launcher => _launcher;
 

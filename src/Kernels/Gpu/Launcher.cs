@@ -19,16 +19,13 @@ internal interface IElementKernel
 /// and nothing is looked up by reflection at a launch. Which kernel serves an op is decided in the op's backend method alone, so that a
 /// strategy for one kind of device (tensor cores) is one more branch there.
 /// </remarks>
-/// <param name="accelerator">Compiles and runs.</param>
-/// <param name="device">The device's identifier, for messages.</param>
+/// <param name="loader">Compiles kernels.</param>
 /// <param name="stream">Everything is enqueued on it, in order.</param>
 /// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels so.</param>
-internal sealed class Launcher(Accelerator accelerator, string device, AcceleratorStream stream, Action<KernelUse>? listing = null)
+internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Action<KernelUse>? listing = null)
 {
     /// <summary>Threads of a group where the kernel has no reason for another number.</summary>
     public const int GroupSize = 256;
-
-    private readonly KernelLoader _loader = new(accelerator, device);
 
     /// <summary>Held for as long as the device: ILGPU keeps only weak references.</summary>
     private readonly Dictionary<Delegate, Delegate> _loaded = [];
@@ -81,7 +78,7 @@ internal sealed class Launcher(Accelerator accelerator, string device, Accelerat
             listing(use);
             return null;
         }
-        var launcher = _loader.Load<TLauncher>(use);
+        var launcher = loader.Load<TLauncher>(use);
         _loaded[kernel] = launcher;
         return launcher;
     }
