@@ -26,6 +26,23 @@ public sealed class Conv2DInputTests(string id, Precision precision)
         Assert.That(joined, Is.EqualTo(copied));
     }
 
+    /// <summary>The output and the filter's gradient; the input's gradient is one sum instead of four, and rounded otherwise.</summary>
+    [TestCase(2, 4, 4, 64, 64)]
+    [TestCase(2, 3, 2, 192, 96)]
+    [TestCase(1, 7, 5, 48, 20)]
+    [TestCase(2, 3, 5, 5, 7)]
+    public void NearestUpsample_has_the_bits_of_a_larger_copy(int n, int h, int w, int c, int k)
+    {
+        float[][] inputs = [Numbers(n * h * w * c, 1), Numbers(k * 9 * c, 2), Numbers(k * c, 3)];
+        Shape[] shapes = [[n, h, w, c], [k, 3, 3, c], [k, 1, 1, c]];
+        float[][] read = Run(inputs, shapes, (_, t) => Conv2DInput.NearestUpsample(t[0]));
+        float[][] copied = Run(inputs, shapes, (tape, t) => tape.NearestUpsample(t[0]));
+        Assert.That(read[0], Is.EqualTo(copied[0]), "y");
+        Assert.That(read[2..], Is.EqualTo(copied[2..]), "gradients of the filters");
+        double rounding = precision == Precision.Float32 ? 1e-5 : 2e-3;
+        Assert.That(GoldenFile.RelMax<float, float>(read[1], copied[1]), Is.LessThan(rounding), "gradient of the input");
+    }
+
     /// <returns>The result and all gradients.</returns>
     private float[][] Run(float[][] inputs, Shape[] shapes, Func<Tape, Tensor[], Conv2DInput> input)
     {

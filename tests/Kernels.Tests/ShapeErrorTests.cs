@@ -23,6 +23,8 @@ public sealed class ShapeErrorTests
         Misuse("Conv2D", "filter", "[5, 9, 9, 3]", "8x8", t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 9, 9, 3), padHeight: 0, padWidth: 0)),
         Misuse("Conv2D", "bias", "[4]", "[5]", t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 3, 3, 3), Of(t, 4))),
         Misuse("Conv2D", "stride", "0", "at least 1", t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 3, 3, 3), stride: 0)),
+        Misuse("Conv2D", "stride", "2", "1 for an upsampled input",
+            t => t.Conv2D(Conv2DInput.NearestUpsample(Of(t, 1, 4, 4, 3)), Of(t, 5, 3, 3, 3), stride: 2)),
         Misuse("Conv2D", "residual", "[1, 8, 8, 3]", "[1, 8, 8, 5]",
             t => t.Conv2D(Of(t, 1, 8, 8, 3), Of(t, 5, 3, 3, 3), residual: Of(t, 1, 8, 8, 3))),
         Misuse("Conv2DInto", "y", "[1, 8, 8, 9]", "[1, 4, 4, 5] but for the channels", t => Into(t, Of(t, 1, 8, 8, 9), 0, 5, stride: 2)),

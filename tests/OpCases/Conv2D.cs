@@ -51,6 +51,18 @@ public static partial class Catalogue
         Joined("3x3 at stride 3", new(1, 10, 8, 20, 5, 3, 3, 3, 1, 1), 16),
         Joined("7x7, 1 to 35 channels", new(1, 9, 11, 3, 35, 7, 7, 1, 3, 3), 2),
         Joined("3x3, NaN reaches its own windows only", new(2, 7, 5, 6, 5, 3, 3, 1, 1, 1), 3, planted: [float.NaN]),
+        Upsampled("3x3, one pixel", new(1, 2, 2, 1, 1, 3, 3, 1, 1, 1), tiny: true),
+        Upsampled("3x3", new(2, 6, 10, 3, 5, 3, 3, 1, 1, 1), bias: true, tiny: true),
+        Upsampled("3x3, four wide", new(1, 4, 6, 8, 12, 3, 3, 1, 1, 1), bias: true, tiny: true),
+        Upsampled("3x3, 64 to 65 channels", new(1, 10, 14, 64, 65, 3, 3, 1, 1, 1)),
+        Upsampled("3x3, 68 to 68 channels", new(2, 14, 10, 68, 68, 3, 3, 1, 1, 1), bias: true),
+        Upsampled("3x3, 205 channels of small images", new(3, 6, 4, 205, 194, 3, 3, 1, 1, 1)),
+        Upsampled("3x3 without padding", new(2, 6, 8, 5, 17, 3, 3, 1, 0, 0)),
+        Upsampled("1x1", new(1, 6, 10, 17, 4, 1, 1, 1, 0, 0), bias: true),
+        Upsampled("2x2 with padding", new(1, 4, 6, 12, 8, 2, 2, 1, 1, 1)),
+        Upsampled("1x7, SiLU", new(1, 8, 6, 5, 16, 1, 7, 1, 0, 3), bias: true, activation: Activation.Silu),
+        Upsampled("5x5, residual", new(1, 6, 8, 16, 4, 5, 5, 1, 2, 2), residual: true),
+        Upsampled("3x3, NaN reaches its own windows only", new(2, 6, 6, 3, 5, 3, 3, 1, 1, 1), planted: [float.NaN]),
         JoinedToItself("3x3", new(2, 5, 3, 10, 4, 3, 3, 1, 1, 1)),
         Slice("3x3", new(2, 7, 5, 3, 5, 3, 3, 1, 1, 1), (3, 4), tiny: true),
         Slice("1x1, ReLU", new(2, 7, 5, 8, 12, 1, 1, 1, 0, 0), (4, 8), Activation.Relu, tiny: true),
@@ -93,6 +105,20 @@ public static partial class Catalogue
             (tape, t) => tape.Conv2D(Conv2DInput.Concat(t[0], t[1]), t[2], bias ? t[3] : null, s.Stride, s.PadH, s.PadW,
                 residual ? t[^1] : null, activation),
             v => whole.Reference([JoinedChannels(s, first, v[0], v[1]), .. v[2..]])) { Tiny = tiny };
+    }
+
+    /// <summary>The same convolution of images whose every pixel is repeated in a 2×2 block; sizes are those after it.</summary>
+    private static OpCase Upsampled(string name, Conv2DShape s, bool bias = false, bool residual = false,
+        Activation activation = Activation.None, bool tiny = false, float[]? planted = null)
+    {
+        var whole = Convolution(name, s, bias, residual, activation, tiny);
+        List<OpInput> inputs = [Input("x", [s.N, s.H / 2, s.W / 2, s.C]) with { Planted = planted ?? [] }, .. whole.Inputs.Skip(1)];
+        if (planted is not null)
+            inputs = [.. inputs.Select(input => input with { HasGradient = false })];
+        return new OpCase($"{whole.Name}, upsampled", inputs,
+            (tape, t) => tape.Conv2D(Conv2DInput.NearestUpsample(t[0]), t[1], bias ? t[2] : null, s.Stride, s.PadH, s.PadW,
+                residual ? t[^1] : null, activation),
+            v => whole.Reference([RepeatedPixels(s.N, s.H / 2, s.W / 2, s.C, v[0]), .. v[1..]])) { Tiny = tiny };
     }
 
     private static OpCase JoinedToItself(string name, Conv2DShape s)

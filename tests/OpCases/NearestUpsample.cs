@@ -13,9 +13,11 @@ public static partial class Catalogue
 
     private static OpCase Doubled(int n, int h, int w, int c, bool tiny = false)
         => new($"NearestUpsample {n}x{h}x{w}x{c}", [Input("x", [n, h, w, c])], (tape, t) => tape.NearestUpsample(t[0]),
-            v => Each(4 * n * h * w * c, i =>
-            {
-                int channel = i % c, column = i / c % (2 * w), row = i / c / (2 * w) % (2 * h), image = i / (4 * h * w * c);
-                return v[0][(((((image * h) + (row / 2)) * w) + (column / 2)) * c) + channel];
-            })) { Tolerance = 0, Tiny = tiny };
+            v => RepeatedPixels(n, h, w, c, v[0])) { Tolerance = 0, Tiny = tiny };
+
+    private static double[] RepeatedPixels(int n, int h, int w, int c, double[] x) => Each(4 * n * h * w * c, i =>
+    {
+        int channel = i % c, column = i / c % (2 * w), row = i / c / (2 * w) % (2 * h), image = i / (4 * h * w * c);
+        return x[(((((image * h) + (row / 2)) * w) + (column / 2)) * c) + channel];
+    });
 }

@@ -29,8 +29,8 @@ public sealed class TileTests(int architecture)
     public void Every_tile_is_listed_for_every_product()
     {
         string[] products = [.. _tiles.Select(tile => tile.Name).Where(IsWide).Select(ProductOf).Distinct()];
-        // Forward and the filter's gradient, each from one tensor and from two; the input's gradient; matrix products in four orders.
-        Assert.That(products, Has.Length.EqualTo(2 + 2 + 1 + 4), string.Join("; ", products));
+        // Forward and the filter's gradient, each from a tensor, two, and an upsampled one; the input's gradient; four matrix products.
+        Assert.That(products, Has.Length.EqualTo(3 + 3 + 1 + 4), string.Join("; ", products));
         foreach (string shape in new[] { nameof(Tile64x64), nameof(Tile128x64), nameof(Tile128x128) })
         {
             int count = _tiles.Count(tile => IsWide(tile.Name) && tile.Name.Contains($"CudaTile<{shape}>"));

@@ -26,5 +26,5 @@ internal sealed class Upsample(WeightScope scope, int inputs, int outputs) : ILa
 {
     private readonly Conv2D _convolution = new(scope.Child("1"), inputs, outputs, size: 3);
 
-    public Tensor Forward(Tape tape, Tensor x) => _convolution.Forward(tape, tape.NearestUpsample(x));
+    public Tensor Forward(Tape tape, Tensor x) => _convolution.Forward(tape, Conv2DInput.NearestUpsample(x));
 }

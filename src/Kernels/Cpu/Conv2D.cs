@@ -14,8 +14,10 @@ internal sealed unsafe partial class CpuBackend
     public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx)
     {
         int firstChannels = dx.Input.FirstChannels;
-        var packed = PackedFilters.Of(filter).BackwardInput(s, Pointer(filter), firstChannels);
-        if (firstChannels == s.C)
+        var packed = PackedFilters.Of(filter).BackwardInput(s, Pointer(filter), dx.Input);
+        if (dx.Input.IsUpsampled)
+            GemmConv2D.BackwardUpsampledInput(s, Pointer(dy), packed, Pointer(dx.First.Tensor!), dx.First.Accumulate);
+        else if (firstChannels == s.C)
             GemmConv2D.BackwardInput(s, Pointer(dy), packed, Pointer(dx.First.Tensor!), dx.First.Accumulate);
         else
             GemmConv2D.BackwardTwoInputs(s, Pointer(dy), packed, firstChannels, PointerOrNull(dx.First.Tensor), dx.First.Accumulate,

@@ -5,14 +5,14 @@ internal static unsafe class GemmConv2D
 {
     /// <summary>y = epilogue(x ⋆ filter).</summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="x">[N, H, W, C], whole or in two parts.</param>
+    /// <param name="x">[N, H, W, C], however it lies.</param>
     /// <param name="filter">Packed by <see cref="PackedFilter.PackForward"/>.</param>
     /// <param name="epilogue">Applied to each sum.</param>
     /// <param name="y">The first value written; K of every <paramref name="channels"/> floats are written.</param>
     /// <param name="channels">Floats from one output pixel to the next: K, or more to write into a slice.</param>
     public static void Forward(in Conv2DShape s, in GemmImages x, PackedFilter filter, in GemmEpilogue epilogue, float* y, nint channels)
     {
-        var window = GemmWindow.Of(s);
+        var window = Window(s, x);
         Gemm.Run(window, x, filter.Phases[0], GemmTarget.All(y, window, channels, accumulate: false), epilogue);
     }
 
@@ -44,6 +44,22 @@ internal static unsafe class GemmConv2D
         Gemm.Run([.. ofFirst, .. ofSecond]);
     }
 
+    /// <summary>dx (+)= the gradient of an input [N, H/2, W/2, C] whose every pixel stands for 2×2.</summary>
+    /// <param name="s">Sizes, of the larger image.</param>
+    /// <param name="dy">[N, OutH, OutW, K].</param>
+    /// <param name="filter">Packed by <see cref="PackedFilter.PackBackwardUpsampled"/>.</param>
+    /// <param name="dx">[N, H/2, W/2, C].</param>
+    /// <param name="accumulate">Adds to dx.</param>
+    public static void BackwardUpsampledInput(in Conv2DShape s, float* dy, PackedFilter filter, float* dx, bool accumulate)
+    {
+        var g = Conv2DGradientWindow.OfUpsampled(s);
+        // The micro-kernels go down the taps' rows, which the first tap meets last.
+        var window = new GemmWindow(s.N, s.OutH, s.OutW, s.K, g.H, g.W, g.WindowStep, g.OriginH - s.R, g.OriginW - s.S, g.R, g.S);
+        Gemm.Run(window, dy, filter.Phases[0], GemmTarget.All(dx, window, s.C, accumulate));
+    }
+
+    private static GemmWindow Window(in Conv2DShape s, in GemmImages x) => x.IsUpsampled ? GemmWindow.OfPixels(s) : GemmWindow.Of(s);
+
     private static Gemm[] Phases(in Conv2DShape s, float* dy, ReadOnlySpan<PackedMatrix> filters, float* dx, int channels,
         bool accumulate)
     {
@@ -70,12 +86,12 @@ internal static unsafe class GemmConv2D
 
     /// <summary>dFilter (+)= the gradient of the filter [K, R, S, C].</summary>
     /// <param name="s">Sizes.</param>
-    /// <param name="x">[N, H, W, C], whole or in two parts.</param>
+    /// <param name="x">[N, H, W, C], however it lies.</param>
     /// <param name="dy">[N, OutH, OutW, K].</param>
     /// <param name="dFilter">[K, R, S, C].</param>
     /// <param name="accumulate">Adds to dFilter.</param>
     public static void BackwardFilter(in Conv2DShape s, in GemmImages x, float* dy, float* dFilter, bool accumulate) =>
-        GemmOuter.Run(MicroKernel.Widest, GemmWindow.Of(s), x, dy, s.K, dFilter, accumulate);
+        GemmOuter.Run(MicroKernel.Widest, Window(s, x), x, dy, s.K, dFilter, accumulate);
 
     /// <summary>Coordinates below the length with the given first one and distance.</summary>
     private static int Count(int length, int first, int step) => Math.Max(0, (length - first + step - 1) / step);

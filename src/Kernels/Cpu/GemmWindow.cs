@@ -16,9 +16,11 @@ internal readonly record struct GemmWindow(
     int N, int H, int W, int C, int OutH, int OutW, int Step, int OriginY, int OriginX, int R, int S)
 {
     /// <summary>The windows of a convolution over its input.</summary>
-    public static GemmWindow Of(in Conv2DShape s) => s.IsPointwise
-        ? Rows(s.N * s.H * s.W, s.C)
-        : new(s.N, s.H, s.W, s.C, s.OutH, s.OutW, s.Stride, -s.PadH, -s.PadW, s.R, s.S);
+    public static GemmWindow Of(in Conv2DShape s) => s.IsPointwise ? Rows(s.N * s.H * s.W, s.C) : OfPixels(s);
+
+    /// <summary>The windows of a convolution over its input, of whose pixels' places it must know.</summary>
+    public static GemmWindow OfPixels(in Conv2DShape s) =>
+        new(s.N, s.H, s.W, s.C, s.OutH, s.OutW, s.Stride, -s.PadH, -s.PadW, s.R, s.S);
 
     /// <summary>The rows of a matrix.</summary>
     public static GemmWindow Rows(int rows, int depth) => new(1, rows, 1, depth, rows, 1, 1, 0, 0, 1, 1);

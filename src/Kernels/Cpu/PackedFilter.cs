@@ -38,6 +38,28 @@ internal sealed unsafe class PackedFilter : IDisposable
         PackPhases(kernel, shape, filter + firstChannels, shape.C - firstChannels, _phases.AsSpan(phases));
     }
 
+    /// <summary>
+    /// Packs for the gradient of an input whose every pixel stands for 2×2: the larger filter of
+    /// <see cref="Conv2DGradientWindow.OfUpsampled"/>, its taps in reverse, depth (r, s, k), columns c.
+    /// </summary>
+    /// <param name="kernel">The micro-kernels to cut for.</param>
+    /// <param name="shape">The convolution at stride 1; batch and image size do not matter.</param>
+    /// <param name="filter">[K, R, S, C].</param>
+    public void PackBackwardUpsampled(MicroKernel kernel, in Conv2DShape shape, float* filter)
+    {
+        int r = shape.R, s = shape.S, c = shape.C, k = shape.K;
+        nint row = (s + 1) * (nint)c, channel = (r + 1) * row;
+        using var memory = new AlignedBuffer();
+        float* summed = memory.Take<float>(k * (long)channel);
+        ForkJoinPool.Run(k, output => SumTaps(filter + (output * (nint)r * s * c), r, s, c, summed + (output * channel)), parallel: true);
+        Reserve(1);
+        _phases[0].PackRows(kernel, summed, d =>
+        {
+            (int tap, int output) = Math.DivRem(d, k);
+            return (output * channel) + ((r - (tap / (s + 1))) * row) + ((s - (tap % (s + 1))) * (nint)c);
+        }, (r + 1) * (s + 1) * k, c);
+    }
+
     public void Dispose() => Array.ForEach(_phases, phase => phase.Dispose());
 
     /// <summary>Packs some columns c of all phases.</summary>
@@ -56,6 +78,20 @@ internal sealed unsafe class PackedFilter : IDisposable
             }
 
             phases[phase].PackRows(kernel, filter, RowOffset, y.Taps * x.Taps * k, columns);
+        }
+    }
+
+    /// <summary>Sums neighbouring taps of one filter: [r, s, c] to [r + 1, s + 1, c].</summary>
+    private static void SumTaps(float* filter, int r, int s, int c, float* summed)
+    {
+        new Span<float>(summed, (r + 1) * (s + 1) * c).Clear();
+        for (int tap = 0; tap < 4 * r * s; tap++)
+        {
+            int row = (tap >> 2) / s, column = (tap >> 2) % s;
+            float* from = filter + ((tap >> 2) * (nint)c);
+            float* to = summed + ((((row + ((tap >> 1) & 1)) * (s + 1)) + column + (tap & 1)) * (nint)c);
+            for (int i = 0; i < c; i += Simd.Width)
+                Simd.Store(Simd.Load(from + i, c - i), to + i, c - i, accumulate: true);
         }
     }
 

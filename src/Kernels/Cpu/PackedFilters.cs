@@ -27,16 +27,20 @@ internal sealed unsafe class PackedFilters : IDisposable
     /// <summary>The form for <see cref="GemmConv2D.Forward"/>.</summary>
     public PackedFilter Forward(in Conv2DShape shape, float* filter)
     {
-        if (_forward.MustPack(shape, shape.C))
+        if (_forward.MustPack(shape, shape.C, isUpsampled: false))
             _forward.Filter.PackForward(MicroKernel.Widest, shape, filter);
         return _forward.Filter;
     }
 
-    /// <summary>The form for <see cref="GemmConv2D.BackwardInput"/>.</summary>
-    public PackedFilter BackwardInput(in Conv2DShape shape, float* filter, int firstChannels)
+    /// <summary>The form for the gradient of an input that lies in memory as the given one.</summary>
+    public PackedFilter BackwardInput(in Conv2DShape shape, float* filter, in Conv2DInput input)
     {
-        if (_backward.MustPack(shape, firstChannels))
-            _backward.Filter.PackBackwardInput(MicroKernel.Widest, shape, filter, firstChannels);
+        if (!_backward.MustPack(shape, input.FirstChannels, input.IsUpsampled))
+            return _backward.Filter;
+        if (input.IsUpsampled)
+            _backward.Filter.PackBackwardUpsampled(MicroKernel.Widest, shape, filter);
+        else
+            _backward.Filter.PackBackwardInput(MicroKernel.Widest, shape, filter, input.FirstChannels);
         return _backward.Filter;
     }
 
@@ -50,18 +54,19 @@ internal sealed unsafe class PackedFilters : IDisposable
     {
         private Conv2DShape _shape;
         private int _firstChannels;
+        private bool _isUpsampled;
 
         public PackedFilter Filter { get; } = new();
 
         public bool IsCurrent { private get; set; }
 
-        /// <summary>Whether the filter must be packed for this shape and first tensor; takes for granted that it then is.</summary>
-        public bool MustPack(in Conv2DShape shape, int firstChannels)
+        /// <summary>Whether the filter must be packed for this shape and input; takes for granted that it then is.</summary>
+        public bool MustPack(in Conv2DShape shape, int firstChannels, bool isUpsampled)
         {
             var filterOnly = shape with { N = 1, H = 1, W = 1 };
-            if (IsCurrent && _shape == filterOnly && _firstChannels == firstChannels)
+            if (IsCurrent && _shape == filterOnly && _firstChannels == firstChannels && _isUpsampled == isUpsampled)
                 return false;
-            (_shape, _firstChannels) = (filterOnly, firstChannels);
+            (_shape, _firstChannels, _isUpsampled) = (filterOnly, firstChannels, isUpsampled);
             return IsCurrent = true;
         }
     }

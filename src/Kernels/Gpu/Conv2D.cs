@@ -1,3 +1,5 @@
+using ILGPU;
+
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>
@@ -23,16 +25,20 @@ internal sealed partial class GpuBackend
     public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx)
     {
         bool isFourWide = IsFourWide(s.K | s.C | dx.Input.FirstChannels, dy, filter, dx.First.Tensor, dx.Second.Tensor);
+        if (dx.Input.IsUpsampled)
+        {
+            var window = Conv2DGradientWindow.OfUpsampled(s);
+            long count = (long)s.K * window.R * window.S * s.C;
+            using var summed = Rent(count);
+            _launcher.ForEach(count, new SummedFilterKernel(View(filter), s.R, s.S, s.C, summed.View));
+            Conv2DBackwardInput(s, window, isFourWide, dy, summed.View, dx);
+            return;
+        }
         // Every class of pixels (row mod stride, column mod stride) meets taps of its own and is a dense product.
         for (int h = 0; h < Math.Min(s.Stride, s.H); h++)
         {
             for (int w = 0; w < Math.Min(s.Stride, s.W); w++)
-            {
-                if (isFourWide)
-                    Conv2DBackwardInputImplicitGemm<FourWide>(s, h, w, dy, filter, dx);
-                else
-                    Conv2DBackwardInputImplicitGemm<OneWide>(s, h, w, dy, filter, dx);
-            }
+                Conv2DBackwardInput(s, Conv2DGradientWindow.OfClass(s, h, w), isFourWide, dy, View(filter), dx);
         }
     }
 
@@ -50,7 +56,9 @@ internal sealed partial class GpuBackend
         in ChannelSlice y)
         where TWidth : struct, IAccessWidth
     {
-        if (x.Second is null)
+        if (x.IsUpsampled)
+            Conv2DForwardImplicitGemm<UpsampledPatchSource<TWidth>, TWidth>(s, UpsampledPatches<TWidth>(s, x.First), filter, epilogue, y);
+        else if (x.Second is null)
             Conv2DForwardImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), filter, epilogue, y);
         else
             Conv2DForwardImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), filter, epilogue, y);
@@ -79,18 +87,24 @@ internal sealed partial class GpuBackend
             },
             Product(s.Pixels, s.K, s.Depth));
 
+    private void Conv2DBackwardInput(in Conv2DShape s, in Conv2DGradientWindow window, bool isFourWide, Tensor dy,
+        ArrayView<float> filter, in Conv2DInputTarget dx)
+    {
+        if (isFourWide)
+            Conv2DBackwardInputImplicitGemm<FourWide>(s, window, dy, filter, dx);
+        else
+            Conv2DBackwardInputImplicitGemm<OneWide>(s, window, dy, filter, dx);
+    }
+
     /// <summary>
-    /// One class of input pixels, from (firstH, firstW) on in steps of the stride: lines are its pixels, columns are input channels, depth
-    /// runs over the taps that reach it and output channels.
+    /// Lines are the pixels of the class, columns are input channels, depth runs over the taps that reach it and output channels.
     /// </summary>
-    private void Conv2DBackwardInputImplicitGemm<TWidth>(in Conv2DShape s, int firstH, int firstW, Tensor dy, Tensor filter,
-        in Conv2DInputTarget dx)
+    private void Conv2DBackwardInputImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DGradientWindow window, Tensor dy,
+        ArrayView<float> filter, in Conv2DInputTarget dx)
         where TWidth : struct, IAccessWidth
     {
-        int pixelsH = (s.H - firstH + s.Stride - 1) / s.Stride, pixelsW = (s.W - firstW + s.Stride - 1) / s.Stride;
-        int firstR = (firstH + s.PadH) % s.Stride, firstS = (firstW + s.PadW) % s.Stride;
-        int tapsH = Math.Max(0, (s.R - firstR + s.Stride - 1) / s.Stride), tapsW = Math.Max(0, (s.S - firstS + s.Stride - 1) / s.Stride);
-        int depth = tapsH * tapsW * s.K, lines = s.N * pixelsH * pixelsW;
+        int depth = window.TapsH * window.TapsW * s.K, lines = s.N * window.PixelsH * window.PixelsW;
+        var tapsW = Divisor.Of(Math.Max(1, window.TapsW));
         Multiply<PatchSource<TWidth>, ColumnsAreDepth, TurnedFilterSource<TWidth>, RowsAreDepth, PixelResult<TWidth>>(
             new PatchSource<TWidth>
             {
@@ -100,40 +114,40 @@ internal sealed partial class GpuBackend
                     ImageH = s.OutH,
                     ImageW = s.OutW,
                     Channels = Divisor.Of(s.K),
-                    TapsW = Divisor.Of(Math.Max(1, tapsW)),
+                    TapsW = tapsW,
                     Columns = depth,
                     Rows = lines,
-                    PositionsH = Divisor.Of(pixelsH),
-                    PositionsW = Divisor.Of(pixelsW),
-                    Stride = 1,
-                    OriginH = (firstH + s.PadH) / s.Stride,
-                    OriginW = (firstW + s.PadW) / s.Stride,
+                    PositionsH = Divisor.Of(window.PixelsH),
+                    PositionsW = Divisor.Of(window.PixelsW),
+                    Stride = window.WindowStep,
+                    OriginH = window.OriginH,
+                    OriginW = window.OriginW,
                     Step = -1,
                 },
             },
             new TurnedFilterSource<TWidth>
             {
-                Filter = View(filter),
+                Filter = filter,
                 K = Divisor.Of(s.K),
-                TapsW = Divisor.Of(Math.Max(1, tapsW)),
+                TapsW = tapsW,
                 Rows = depth,
-                R = s.R,
-                S = s.S,
+                R = window.R,
+                S = window.S,
                 C = s.C,
-                FirstR = firstR,
-                FirstS = firstS,
-                Stride = s.Stride,
+                FirstR = window.FirstR,
+                FirstS = window.FirstS,
+                Stride = window.TapStep,
             },
             new PixelResult<TWidth>
             {
                 Lines = lines,
-                H = s.H,
-                W = s.W,
-                PixelsH = Divisor.Of(pixelsH),
-                PixelsW = Divisor.Of(pixelsW),
-                FirstH = firstH,
-                FirstW = firstW,
-                Step = s.Stride,
+                H = window.H,
+                W = window.W,
+                PixelsH = Divisor.Of(window.PixelsH),
+                PixelsW = Divisor.Of(window.PixelsW),
+                FirstH = window.FirstH,
+                FirstW = window.FirstW,
+                Step = window.Step,
                 First = Channels(dx.Input.FirstChannels, dx.First, dy),
                 Second = Channels(s.C - dx.Input.FirstChannels, dx.Second, dy),
             },
@@ -143,7 +157,9 @@ internal sealed partial class GpuBackend
     private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
         where TWidth : struct, IAccessWidth
     {
-        if (x.Second is null)
+        if (x.IsUpsampled)
+            Conv2DBackwardFilterImplicitGemm<UpsampledPatchSource<TWidth>, TWidth>(s, UpsampledPatches<TWidth>(s, x.First), dy, dFilter);
+        else if (x.Second is null)
             Conv2DBackwardFilterImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), dy, dFilter);
         else
             Conv2DBackwardFilterImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), dy, dFilter);
@@ -191,6 +207,10 @@ internal sealed partial class GpuBackend
         where TWidth : struct, IAccessWidth
         => new() { Window = Window(s), First = View(x.First), Second = View(x.Second!), FirstChannels = x.FirstChannels };
 
+    private static UpsampledPatchSource<TWidth> UpsampledPatches<TWidth>(in Conv2DShape s, Tensor x)
+        where TWidth : struct, IAccessWidth
+        => new() { Window = Window(s), Image = View(x) };
+
     /// <summary>The window over a convolution's input.</summary>
     private static PatchWindow Window(in Conv2DShape s) => new()
     {
@@ -230,5 +250,21 @@ internal sealed partial class GpuBackend
         foreach (var tensor in tensors)
             isFourWide &= tensor is null || (tensor.Storage.Offset & 3) == 0;
         return isFourWide;
+    }
+
+    /// <summary>Thread = one value of the filter [K,R+1,S+1,C] of which <see cref="Conv2DGradientWindow.OfUpsampled"/> speaks.</summary>
+    internal readonly struct SummedFilterKernel(ArrayView<float> filter, int r, int s, int c, ArrayView<float> summed) : IElementKernel
+    {
+        public void Run(int i)
+        {
+            var at = new Pixel(i, r + 1, s + 1, c);
+            summed[i] = Tap(at, 0, 0) + Tap(at, 0, 1) + (Tap(at, 1, 0) + Tap(at, 1, 1));
+        }
+
+        private float Tap(Pixel at, int up, int left)
+        {
+            int row = at.H - up, column = at.W - left;
+            return (uint)row < (uint)r & (uint)column < (uint)s ? filter[(((((at.N * r) + row) * s) + column) * c) + at.C] : 0;
+        }
     }
 }

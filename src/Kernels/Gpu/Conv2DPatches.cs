@@ -135,3 +135,36 @@ internal struct JoinedPatchSource<TWidth> : IOperandSource
             : (pixel * (Window.Channels.Value - FirstChannels)) + ~column.Offset;
     }
 }
+
+/// <summary>What a window sees of images of which every pixel counts as 2×2, without the larger copy.</summary>
+internal struct UpsampledPatchSource<TWidth> : IOperandSource
+    where TWidth : struct, IAccessWidth
+{
+    /// <summary>Its images are the larger ones, of even height and width.</summary>
+    public PatchWindow Window;
+
+    /// <summary>[N,H/2,W/2,C].</summary>
+    public ArrayView<float> Image;
+
+    public static bool IsFour => TWidth.IsFour;
+
+    public readonly ArrayView<float> ValuesOf(SourcePlace column) => Image;
+
+    /// <summary>The offset is the first row of the small image.</summary>
+    public readonly SourcePlace Row(int slice, int row)
+    {
+        var place = Window.Row(row);
+        place.Offset = Window.Image(row) * (Window.ImageH >> 1);
+        return place;
+    }
+
+    public readonly SourcePlace Column(int column) => Window.Column(column);
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => Window.IsInside(row, column);
+
+    public readonly int Offset(SourcePlace row, SourcePlace column)
+    {
+        int pixelRow = row.Offset + ((row.Y + column.Y) >> 1);
+        return (((pixelRow * (Window.ImageW >> 1)) + ((row.X + column.X) >> 1)) * Window.Channels.Value) + column.Offset;
+    }
+}

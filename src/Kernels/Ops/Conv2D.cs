@@ -3,7 +3,7 @@ namespace Diffusion.Gpu.Kernels;
 public sealed partial class Tape
 {
     /// <summary>Convolves images with a filter, adds a bias and a residual, and applies an activation.</summary>
-    /// <param name="x">[N, H, W, C]: a tensor, or two that are read as one, see <see cref="Conv2DInput"/>.</param>
+    /// <param name="x">[N, H, W, C]: a tensor, or others that are read as one, see <see cref="Conv2DInput"/>.</param>
     /// <param name="filter">[K, R, S, C].</param>
     /// <param name="bias">[K], or null.</param>
     /// <param name="stride">Step of the window in pixels, both directions.</param>
@@ -54,6 +54,7 @@ public sealed partial class Tape
         var input = x.Shape;
         Check.That(filter.Shape[3] == input[3], nameof(filter), filter.Shape, $"[K, R, S, {input[3]}] for an input {input}", op);
         Check.That(stride >= 1, nameof(stride), stride, "at least 1", op);
+        Check.That(stride == 1 || !x.IsUpsampled, nameof(stride), stride, "1 for an upsampled input", op);
         int k = filter.Shape[0], r = filter.Shape[1], s = filter.Shape[2];
         var shape = new Conv2DShape(input[0], input[1], input[2], input[3], k, r, s, stride, padHeight ?? r / 2, padWidth ?? s / 2);
         Check.That(shape.H + (2 * shape.PadH) >= r && shape.W + (2 * shape.PadW) >= s, nameof(filter), filter.Shape,
