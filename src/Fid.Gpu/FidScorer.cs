@@ -64,7 +64,7 @@ public sealed class FidScorer : IDisposable
             Upper = distance.Upper,
             Recipe = first.Recipe ?? second.Recipe ?? "unknown",
             WeightsId = first.Weights ?? second.Weights ?? "unknown",
-            WeightsLabel = filedA is null || filedB is null ? _weights.Value.Label : "as the files of statistics were made with",
+            WeightsLabel = filedA is null || filedB is null ? _weights.Value.Label : (first.Weights ?? second.Weights) is null ? "not named by the files of statistics" : "those of the files of statistics",
             CountA = first.Count,
             CountB = second.Count,
             Dims = first.Dims,

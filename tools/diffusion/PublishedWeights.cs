@@ -17,7 +17,7 @@ internal sealed record PublishedWeights(Uri Url, long Length, string HashPrefix)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>What to do where the download does not work.</summary>
-    public string ByHand => $"download {Url} by hand, on any machine, and run: diffusion weights fetch --from FILE";
+    public string ByHand => $"download it by hand on any machine, from {Url}, and run: diffusion weights fetch --from FILE";
 
     /// <summary>Refuses a file that is not the published one.</summary>
     /// <exception cref="IOException">Its length or its hash is another.</exception>

@@ -43,7 +43,7 @@ public sealed class InceptionWeights
 
     /// <summary>Reads a .safetensors file with the names of torchvision and pytorch-fid.</summary>
     /// <param name="path">The file. Its batch counters and torchvision's AuxLogits are passed over.</param>
-    /// <exception cref="WeightsException">The file cannot be read; tensors are missing, left over or of another shape (all are listed); or
+    /// <exception cref="WeightsException">The file cannot be read; tensors are missing, left over or of another shape (all are counted, some named); or
     /// values are not finite or a variance is not positive.</exception>
     public static InceptionWeights Read(string path)
     {
@@ -122,9 +122,10 @@ public sealed class InceptionWeights
 
     private static void Note(List<string> faults, string fault, IEnumerable<string> tensors)
     {
+        const int Named = 4;
         string[] all = [.. tensors];
         if (all.Length > 0)
-            faults.Add($"{all.Length} {fault} ({string.Join(", ", all)})");
+            faults.Add($"{all.Length} {fault} ({string.Join(", ", all.Take(Named))}{(all.Length > Named ? ", …" : "")})");
     }
 
     /// <summary>Hashes per tensor, in layout order: length and bytes of the name, number of axes, extents, values; all little-endian.</summary>

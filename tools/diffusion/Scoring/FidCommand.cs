@@ -49,7 +49,7 @@ internal static class FidCommand
             B         {b}, {Count(r.CountB)} images
             recipe    {r.Recipe}, {r.Dims} dims
             weights   {r.WeightsLabel}, {r.WeightsId}
-            computed  on {r.Device}, network in {r.Precision}, statistics and root in float64
+            computed  on {r.Device}, {(r.FeatureSeconds > 0 ? $"network in {r.Precision}, " : "")}statistics and root in float64
             root      {r.Root}
             seconds   {r.FeatureSeconds:F1} images and features, {r.StatisticsSeconds:F1} statistics, {r.RootSeconds:F1} root
             """);
