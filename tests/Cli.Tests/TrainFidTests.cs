@@ -94,6 +94,28 @@ public sealed class TrainFidTests
     }
 
     [Test]
+    public void Finished_run_is_not_tried_again_and_other_settings_are_said_to_need_other_statistics()
+    {
+        Assert.That(ToolRun.Of(["train", "--data", _data, "--out", _folder["run"], "--train-num-steps", "4", .. Scored]).Code, Is.Zero);
+        var again = ToolRun.Of("train", "--out", _folder["run"], "--resume", "--device", "cpu");
+        Assert.Multiple(() =>
+        {
+            Assert.That(again.Code, Is.Zero, again.Error);
+            Assert.That(again.Error, Does.Contain("every score of this run is there").And.Not.Contain("network calls"));
+        });
+        var other = ToolRun.Of("train", "--out", _folder["run"], "--resume", "--device", "cpu", "--fid-recipe", "tf1",
+            "--save-best-and-latest-only");
+        Assert.Multiple(() =>
+        {
+            Assert.That(other.Code, Is.Zero, other.Error);
+            Assert.That(other.Error, Does.Contain("fid-reference.npz belongs to other images or settings; it is computed anew")
+                .And.Contain("scores to come: 1").And.Contain("12 real images are seen")
+                .And.Contain("10 samples are no more than 64 dims").And.Contain("checkpoints of before stay: model-1;"));
+            Assert.That(File.Exists(Path.Combine(_folder["run"], "model-1.safetensors")), "results of before are not lost");
+        });
+    }
+
+    [Test]
     public void Missing_weights_stop_the_run_before_it_begins()
     {
         Expect(ToolRun.Of(["train", "--data", _data, "--out", _folder["run"], .. ToolRun.TinyModel, "--fid", "validation"]),

@@ -82,11 +82,15 @@ internal static class TrainCommand
         if (evaluation is not null)
         {
             display.ScoredBy = $"{evaluation.FeatureLength} dims, {options.Evaluation.FidRecipe}, {evaluation.WeightsLabel}";
-            display.Line($"scoring by FID: {display.ScoredBy}; trying it …");
-            display.Cost(trainer.PrepareEvaluation()!);
+            display.Line($"scoring by FID: {display.ScoredBy}; "
+                + (trainer.ScoresToCome > 0 ? "trying it on a few images …" : "every score of this run is there"));
+            if (trainer.PrepareEvaluation() is { } cost)
+                display.Cost(cost, evaluation.FeatureLength);
         }
+        if (options.Evaluation.SaveBestAndLatestOnly && FormerCheckpoints(trainer.Folder) is { Length: > 0 } former)
+            display.Line($"checkpoints of before stay: {string.Join(", ", former)}; from here on model-best and model-latest are written");
 
-        using var interruption = new Interruption(() => display.Line("stopping after this step …"));
+        using var interruption = new Interruption(() => display.Line(display.Stopping));
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token);
         if (budget is { } time)
             ending.CancelAfter(time);
@@ -95,7 +99,8 @@ internal static class TrainCommand
         bool complete = !interruption.Token.IsCancellationRequested;
         display.Line(complete
             ? $"done: {checkpoint.Path} after {checkpoint.Step} steps; draw from it with: diffusion sample --run {run} --out samples"
-            : $"stopped: {checkpoint.Path} after {checkpoint.Step} steps; go on with: diffusion train --out {run} --resume");
+            : $"stopped: {checkpoint.Path} after {checkpoint.Step} steps{(display.CutOff is { } kept ? $", {kept}" : "")}; "
+                + $"go on with: diffusion train --out {run} --resume");
         return complete ? ExitCode.Success : ExitCode.Interrupted;
     }
 
@@ -108,6 +113,11 @@ internal static class TrainCommand
                 given[name] = Path.GetFullPath(path);
         }
     }
+
+    /// <summary>Checkpoints that best and latest do not replace.</summary>
+    private static string[] FormerCheckpoints(string run) => [.. Directory.EnumerateFiles(run, "model-*.safetensors")
+        .Select(path => Path.GetFileNameWithoutExtension(path)).Where(name => name is not ("model-best" or "model-latest"))
+        .Order(StringComparer.Ordinal)];
 
     private static string SourceOf(string run, bool resume)
     {

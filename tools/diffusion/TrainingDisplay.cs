@@ -10,6 +10,21 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
 {
     private readonly StatusLine _line = new(tool.Error, mode);
 
+    private EvaluationProgress? _evaluation;
+
+    /// <summary>What a request to stop leads to at this moment.</summary>
+    public string Stopping => _evaluation is null ? "stopping after this step …"
+        : "stopping; the features computed so far are kept, images under way are done again …";
+
+    /// <summary>How far the score was that was cut off; null where none was.</summary>
+    public string? CutOff => _evaluation switch
+    {
+        null => null,
+        { Work: EvaluationWork.Reference } e => string.Create(CultureInfo.InvariantCulture,
+            $"features of {e.Kept:N0} of {e.Total:N0} real images are kept"),
+        var e => string.Create(CultureInfo.InvariantCulture, $"features of {e.Kept:N0} of {e.Total:N0} samples are kept"),
+    };
+
     /// <summary>Said with every score: what it was computed by.</summary>
     public string ScoredBy { get; set; } = "";
 
@@ -19,6 +34,8 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
 
     public void Report(TrainingProgress value)
     {
+        if (value.File is null)
+            _evaluation = value.Evaluation;
         if (mode == DisplayMode.Json)
         {
             // A grid is one event, however many steps it takes.
@@ -38,11 +55,11 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     }
 
     /// <summary>Shows what the scores of the run will cost.</summary>
-    public void Cost(EvaluationCost cost)
+    public void Cost(EvaluationCost cost, int dims)
     {
         if (mode == DisplayMode.Json)
             tool.Out.WriteLine(ToJson(cost));
-        foreach (string line in CostText.Lines(cost))
+        foreach (string line in CostText.Lines(cost, dims))
             _line.Line(line);
     }
 
@@ -70,9 +87,9 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     };
 
     private string ScoreText(EvaluationRecord s) => string.Create(CultureInfo.InvariantCulture,
-        $"step {s.Step}: FID {s.Fid:G9} of {s.Samples:N0} samples by {s.Sampler} in {s.Steps} steps, {ScoredBy} ({s.Root}; ")
-        + string.Create(CultureInfo.InvariantCulture,
-            $"sampling {s.Seconds[0]:0.0} s, Inception {s.Seconds[1]:0.0} s, statistics {s.Seconds[2]:0.0} s, root {s.Seconds[3]:0.0} s)");
+        $"step {s.Step}: FID {s.Fid:G9} of {s.Samples:N0} samples by {s.Sampler} in {s.Steps} steps, {ScoredBy}; ")
+        + string.Create(CultureInfo.InvariantCulture, $"sampling {s.Seconds[0]:0.0} s, Inception {s.Seconds[1]:0.0} s, ")
+        + string.Create(CultureInfo.InvariantCulture, $"statistics {s.Seconds[2]:0.0} s, root {s.Seconds[3]:0.0} s by {s.Root}");
 
     private void ShowEvaluation(long step, EvaluationProgress e)
     {
@@ -101,6 +118,8 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
         ["steps"] = cost.Plan.Steps,
         ["network_calls"] = cost.NetworkCalls,
         ["seconds"] = cost.Seconds,
+        ["reference_images"] = cost.ReferenceImages,
+        ["reference_s"] = cost.ReferenceSeconds,
         ["training_s"] = cost.TrainingSeconds,
         ["share"] = cost.Share,
     }.ToJsonString();

@@ -20,13 +20,16 @@ public sealed record EvaluationCost(EvaluationPlan Plan, long Scores, long Train
     /// <summary>Estimated seconds of one score; statistics and root, seconds each, are not counted.</summary>
     public double SecondsPerScore => (Plan.NetworkCalls * SecondsPerNetworkCall) + (Plan.Samples * SecondsPerFeature);
 
-    /// <summary>Estimated seconds of all scores and of the reference.</summary>
-    public double Seconds => (Scores * SecondsPerScore) + (ReferenceImages * SecondsPerFeature);
+    /// <summary>Estimated seconds of all scores.</summary>
+    public double Seconds => Scores * SecondsPerScore;
+
+    /// <summary>Estimated seconds for the real images, which are seen once however many scores there are.</summary>
+    public double ReferenceSeconds => ReferenceImages * SecondsPerFeature;
 
     /// <summary>Estimated seconds of the training.</summary>
     public double TrainingSeconds => TrainingSteps * SecondsPerTrainingStep;
 
-    /// <summary>Share of the run that is spent on scores, 0 to 1.</summary>
+    /// <summary>Share of training and scores that is spent on scores, 0 to 1; the reference is not counted.</summary>
     public double Share => Seconds > 0 ? Seconds / (Seconds + TrainingSeconds) : 0;
 
     /// <summary>Cheaper plans where the share is above <see cref="NotableShare"/>: the next sensible one and the first below it.</summary>

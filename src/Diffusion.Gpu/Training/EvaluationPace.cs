@@ -9,7 +9,7 @@ namespace Diffusion.Gpu.Training;
 internal sealed class EvaluationPace(int total, Action<EvaluationProgress> report) : IProgress<SamplingProgress>
 {
     private readonly Stopwatch _watch = new();
-    private double _done;
+    private int _done;
     private double _drawn;
     private int _extracted;
     private int _batch;
@@ -39,7 +39,8 @@ internal sealed class EvaluationPace(int total, Action<EvaluationProgress> repor
     {
         FeatureSeconds += Lap();
         _extracted += _batch;
-        Tell(EvaluationWork.Features, _done + _batch);
+        _done += _batch;
+        Tell(EvaluationWork.Features, _done);
     }
 
     public void ReportScore(EvaluationWork work, int done) => Tell(work, done);
@@ -56,7 +57,7 @@ internal sealed class EvaluationPace(int total, Action<EvaluationProgress> repor
         double sampling = Rate(_drawn, SamplingSeconds), features = Rate(_extracted, FeatureSeconds);
         double left = total - (work is EvaluationWork.Statistics or EvaluationWork.Distance ? total : done);
         double seconds = (sampling > 0 ? left / sampling : 0) + (features > 0 ? left / features : 0);
-        report(new EvaluationProgress(work, done, total, sampling, features, TimeSpan.FromSeconds(Math.Min(seconds, 1e9))));
+        report(new EvaluationProgress(work, done, total, sampling, features, TimeSpan.FromSeconds(Math.Min(seconds, 1e9)), _done));
     }
 
     private static double Rate(double images, double seconds) => seconds > 0 ? images / seconds : 0;

@@ -26,8 +26,9 @@ public enum EvaluationWork
 /// <param name="SamplingRate">Images drawn per second; 0 before the first.</param>
 /// <param name="FeatureRate">Images put through the network per second; 0 before the first.</param>
 /// <param name="Remaining">Estimated time to the score, the statistics and the root not counted.</param>
+/// <param name="Kept">Images whose features are on the disk: from there a run goes on that is stopped now.</param>
 public sealed record EvaluationProgress(EvaluationWork Work, double Done, int Total, double SamplingRate, double FeatureRate,
-    TimeSpan Remaining);
+    TimeSpan Remaining, int Kept);
 
 /// <summary>A score, where it comes from and what it cost.</summary>
 public sealed record EvaluationRecord

@@ -197,12 +197,12 @@ public sealed partial class Trainer : IDisposable
         {
             if (!IsScoreMissing || cancellation.IsCancellationRequested)
                 return;
-            _clock.BeginEvaluation();
+            _clock.ReferenceSeconds = 0; // the progress of the evaluation counts what is left of it
             var score = _evaluator!.Run(_state.Average, Step, state => Report(TrainingPhase.Evaluating, evaluation: state), cancellation);
             if (score is null)
                 return;
             EvaluationFile.Append(_folder.Evaluations, score);
-            _clock.EndEvaluation();
+            _clock.EvaluationSeconds = score.Seconds.Sum();
             Report(TrainingPhase.Evaluated, score: score);
             Keep(score, (phase, file) => Report(phase, file));
         }

@@ -7,21 +7,28 @@ public sealed partial class Trainer
 {
     /// <summary>Tries the scoring on a few images, so that what it lacks shows now, and measures what it will cost.</summary>
     /// <param name="cancellation">Ends the work.</param>
-    /// <returns>Null where nothing is scored.</returns>
+    /// <returns>Null where nothing is scored, or every score of the run is there.</returns>
     /// <remarks>A run does this by itself if it was not done before. It leaves no trace in the training.</remarks>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
     public EvaluationCost? PrepareEvaluation(CancellationToken cancellation = default)
     {
+        _isPrepared = true;
         if (_evaluator is null)
             return null;
+        if (ScoresToCome == 0)
+            return null;
         var (networkCall, feature, referenceImages) = _evaluator.Try(_state.Average, cancellation);
-        var (plan, total) = (_evaluator.Plan, Options.Trainer.TrainNumSteps);
-        var cost = new EvaluationCost(plan, plan.CountAfter(Step, total) + (IsScoreMissing ? 1 : 0), Math.Max(total - Step, 0),
-            TimeTrainingStep(), networkCall, feature, referenceImages);
+        long steps = Math.Max(Options.Trainer.TrainNumSteps - Step, 0);
+        var cost = new EvaluationCost(_evaluator.Plan, ScoresToCome, steps, steps > 0 ? TimeTrainingStep() : 0, networkCall, feature,
+            referenceImages);
         _clock.EvaluationSeconds = cost.SecondsPerScore;
-        _isPrepared = true;
+        _clock.ReferenceSeconds = cost.ReferenceSeconds;
         return cost;
     }
+
+    /// <summary>Scores from here to the end of the run, that of the newest checkpoint included where it lacks one.</summary>
+    public long ScoresToCome => _evaluator is null ? 0
+        : _evaluator.Plan.CountAfter(Step, Options.Trainer.TrainNumSteps) + (IsScoreMissing ? 1 : 0);
 
     /// <summary>Whether the newest checkpoint is due for a score that it does not have, or not by the present settings.</summary>
     private bool IsScoreMissing => _evaluator is { } evaluator && _latest is { } latest && latest.Step == Step
@@ -39,12 +46,16 @@ public sealed partial class Trainer
         _evaluator!.Forget();
     }
 
+    /// <summary>Passes are repeated up to this time in all.</summary>
+    private const double EnoughSeconds = 4;
+
     /// <summary>Seconds of a training step, from forward and backward passes whose gradients are forgotten.</summary>
     private double TimeTrainingStep()
     {
         var (trainer, image) = (Options.Trainer, _dataset.Transform);
-        double seconds = 0;
-        for (int pass = 0; pass < 2; pass++) // the first also sets up kernels and memory
+        double seconds = double.MaxValue, spent = 0;
+        // The first passes also set up kernels and memory and run in code that is still to be optimised; beside a long one that is little.
+        for (int pass = 0; pass < 4 && spent < EnoughSeconds; pass++)
         {
             var watch = Stopwatch.StartNew();
             using var tape = _state.Online.Parameters.Device.NewTape();
@@ -52,7 +63,8 @@ public sealed partial class Trainer
                 new float[trainer.TrainBatchSize * image.Length]);
             tape.Backward(_diffusion.Loss(tape, _state.Online, images, trainer.Seed, 0));
             _ = _state.Online.Parameters.All.First(parameter => parameter.HasGradient).Gradient!.ToArray(); // waits for the device
-            seconds = watch.Elapsed.TotalSeconds;
+            seconds = Math.Min(seconds, watch.Elapsed.TotalSeconds);
+            spent += watch.Elapsed.TotalSeconds;
             _state.Online.Parameters.ClearGradients();
         }
         return seconds * trainer.GradientAccumulateEvery;

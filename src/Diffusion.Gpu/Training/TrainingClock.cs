@@ -11,7 +11,6 @@ internal sealed class TrainingClock(TimeSpan before)
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private TimeSpan _stepBegan;
     private TimeSpan _milestoneBegan;
-    private TimeSpan _evaluationBegan;
     private double _milestoneSeconds;
     private double _secondsPerStep;
     private int _images;
@@ -28,9 +27,8 @@ internal sealed class TrainingClock(TimeSpan before)
     /// <summary>Time of a score: estimated, then that of the latest.</summary>
     public double EvaluationSeconds { private get; set; }
 
-    public void BeginEvaluation() => _evaluationBegan = _watch.Elapsed;
-
-    public void EndEvaluation() => EvaluationSeconds = (_watch.Elapsed - _evaluationBegan).TotalSeconds;
+    /// <summary>Estimated time for the real images, until they have been seen.</summary>
+    public double ReferenceSeconds { private get; set; }
 
     public void BeginStep() => _stepBegan = _watch.Elapsed;
 
@@ -51,6 +49,6 @@ internal sealed class TrainingClock(TimeSpan before)
     {
         long milestones = (total / every) - (step / every) + (step < total && total % every != 0 ? 1 : 0);
         return TimeSpan.FromSeconds(Math.Min(((total - step) * _secondsPerStep) + (milestones * _milestoneSeconds)
-            + (scores * EvaluationSeconds), 1e9));
+            + (scores * EvaluationSeconds) + ReferenceSeconds, 1e9));
     }
 }

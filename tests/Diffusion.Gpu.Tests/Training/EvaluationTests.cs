@@ -79,7 +79,8 @@ internal sealed class EvaluationTests
         Train("run", Scored, fake);
         string[] files = [.. Enumerable.Range(0, 10).Select(i => $"{i:D4}.png")];
         // Once for the trial, once for the statistics.
-        Assert.That(fake.Names.Where(name => name.EndsWith(".png", StringComparison.Ordinal)), Is.EqualTo((string[])[.. files, .. files]));
+        Assert.That(fake.Names.Where(name => name.EndsWith(".png", StringComparison.Ordinal)),
+            Is.EqualTo((string[])[.. files[..8], .. files]));
         Assert.That(fake.Checks, Is.EqualTo(1));
     }
 
@@ -89,13 +90,13 @@ internal sealed class EvaluationTests
         Train("run", Scored, new FakeEvaluation());
         var same = new FakeEvaluation();
         Resume("run", Scored with { Trainer = Scored.Trainer with { TrainNumSteps = 13 } }, same);
-        Assert.That(same.Names.Count(name => name.EndsWith(".png", StringComparison.Ordinal)), Is.EqualTo(10), "the trial alone");
+        Assert.That(same.Names.Count(name => name.EndsWith(".png", StringComparison.Ordinal)), Is.EqualTo(8), "the trial alone");
         Assert.That(_reports.Select(r => r.Phase), Has.None.EqualTo(TrainingPhase.ReferenceDiscarded));
 
         File.SetLastWriteTimeUtc(Directory.GetFiles(_run.Dataset.Path)[0], new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
         var changed = new FakeEvaluation();
         Resume("run", Scored with { Trainer = Scored.Trainer with { TrainNumSteps = 14 } }, changed);
-        Assert.That(changed.Names.Count(name => name.EndsWith(".png", StringComparison.Ordinal)), Is.EqualTo(20));
+        Assert.That(changed.Names.Count(name => name.EndsWith(".png", StringComparison.Ordinal)), Is.EqualTo(18));
         Assert.That(_reports.Single(r => r.Phase == TrainingPhase.ReferenceDiscarded).File, Does.EndWith("fid-reference.npz"));
     }
 
@@ -120,8 +121,8 @@ internal sealed class EvaluationTests
         var resumed = Resume("cut", null, rest);
         Assert.Multiple(() =>
         {
-            // A trial of 16, the last sample of step 10, all of step 12.
-            Assert.That(rest.Names.Where(name => name.StartsWith("sample", StringComparison.Ordinal)).Skip(16),
+            // A trial of 8, the last sample of step 10, all of step 12.
+            Assert.That(rest.Names.Where(name => name.StartsWith("sample", StringComparison.Ordinal)).Skip(8),
                 Is.EqualTo((string[])["sample 6", .. Enumerable.Range(0, Samples).Select(i => $"sample {i}")]));
             Assert.That(Rows("cut").Select(Scores), Is.EqualTo(Rows("whole").Select(Scores)));
             Assert.That((resumed.Score!.Fid, resumed.Best!.Fid), Is.EqualTo((whole.Score!.Fid, whole.Best!.Fid)));
@@ -137,14 +138,16 @@ internal sealed class EvaluationTests
         {
             stopped = trainer.RunAsync(new Watcher(progress =>
             {
+                _reports.Add(progress);
                 if (progress.Evaluation is { Work: EvaluationWork.Features, Done: 6 })
                     cancellation.Cancel();
             }), cancellation.Token).GetAwaiter().GetResult();
         }
         Assert.That((stopped.Step, stopped.Score), Is.EqualTo((5, (EvaluationRecord?)null)));
+        Assert.That(_reports.Last(r => r.Evaluation is not null).Evaluation!.Kept, Is.EqualTo(6));
         var rest = new FakeEvaluation();
         Resume("run", null, rest);
-        Assert.That(rest.Names.Where(name => name.StartsWith("sample", StringComparison.Ordinal)).Skip(16).First(), Is.EqualTo("sample 6"));
+        Assert.That(rest.Names.Where(name => name.StartsWith("sample", StringComparison.Ordinal)).Skip(8).First(), Is.EqualTo("sample 6"));
         Assert.That(Rows("run"), Has.Length.EqualTo(3));
     }
 
@@ -232,6 +235,15 @@ internal sealed class EvaluationTests
         Train("end", Scored with { Evaluation = Validation with { Fid = EvaluationStage.Final } }, new FakeEvaluation());
         Assert.That(Rows("between").Select(row => row.Split(',')[0]), Is.EqualTo(new[] { "4", "8", "12" }));
         Assert.That(Rows("end").Select(row => row.Split(',')[0]), Is.EqualTo(new[] { "12" }));
+    }
+
+    [Test]
+    public void Run_with_all_its_scores_is_not_tried_again()
+    {
+        var last = Train("run", Scored, new FakeEvaluation());
+        var fake = new FakeEvaluation();
+        Assert.That(Resume("run", Scored, fake).Path, Is.EqualTo(last.Path));
+        Assert.That((fake.Checks, fake.Images.Count), Is.EqualTo((0, 0)));
     }
 
     [Test]

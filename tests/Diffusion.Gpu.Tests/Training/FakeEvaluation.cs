@@ -42,7 +42,7 @@ internal sealed class FakeEvaluation : IEvaluation
     public void Check(IFeatureRows real, IFeatureRows samples)
     {
         Checks++;
-        Assert.That((real.Count, samples.Count), Is.EqualTo((10, 16)));
+        Assert.That((real.Count, samples.Count), Is.EqualTo((8, 8)));
     }
 
     public ReferenceState OpenReference(string path, string key)

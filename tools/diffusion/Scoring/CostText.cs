@@ -7,17 +7,24 @@ namespace Diffusion.Gpu.Cli.Scoring;
 internal static class CostText
 {
     /// <summary>The lines to print before a run.</summary>
-    public static IEnumerable<string> Lines(EvaluationCost cost)
+    /// <param name="cost">What was measured.</param>
+    /// <param name="dims">Features per image.</param>
+    public static IEnumerable<string> Lines(EvaluationCost cost, int dims)
     {
         var plan = cost.Plan;
         yield return Text($"scores to come: {cost.Scores:N0}, each {plan.Samples:N0} samples x {Name(plan)} steps; ")
             + Text($"{cost.NetworkCalls:N0} network calls of one image, about {Clock(cost.Seconds)} = {Percent(cost.Share)} of this run");
-        string reference = Clock(cost.ReferenceImages * cost.SecondsPerFeature);
+        yield return cost.ReferenceImages > 0
+            ? Text($"before the first one, once and not in that share, {cost.ReferenceImages:N0} real images are seen, about ")
+                + $"{Clock(cost.ReferenceSeconds)}; their statistics stay in the run folder as fid-reference.npz"
+            : "the statistics of the real images are there already";
         yield return Text($"measured: {1 / cost.SecondsPerNetworkCall:0.0} network calls/s, {1 / cost.SecondsPerFeature:0.0} Inception images/s")
-            + Text($", {1 / cost.SecondsPerTrainingStep:0.00} training steps/s; ")
-            + (cost.ReferenceImages > 0
-                ? Text($"{cost.ReferenceImages:N0} real images are seen once, about {reference}")
-                : "the statistics of the real images are there");
+            + (cost.SecondsPerTrainingStep > 0 ? Text($", {1 / cost.SecondsPerTrainingStep:0.00} training steps/s") : "");
+        if (plan.Samples <= dims)
+        {
+            yield return Text($"{plan.Samples:N0} samples are no more than {dims:N0} dims: scores are mostly the bias of so few, good to compare ")
+                + "checkpoints of this run alone";
+        }
         var cheaper = cost.Cheaper();
         if (cheaper.Count > 0)
         {
