@@ -31,6 +31,26 @@ public sealed class DevicesTests
         });
     }
 
+    [Test]
+    public void Devices_with_verbose_time_a_first_use_cold_and_warm()
+    {
+        var result = ToolRun.Of("devices", "--verbose", "--json");
+        var devices = JsonNode.Parse(result.Out)!.AsArray();
+        Assert.That(devices.Single(device => (string)device!["id"]! == "cpu")!["first_use"], Is.Null, "nothing is compiled");
+        var gpu = devices.FirstOrDefault(device => device!["first_use"] is not null);
+        if (gpu is null)
+            Assert.Ignore("this machine has no GPU and no PoCL");
+        JsonNode cold = gpu["first_use"]!["cold"]!, warm = gpu["first_use"]!["warm"]!;
+        Assert.Multiple(() =>
+        {
+            Assert.That((int)cold["kernels"]!, Is.GreaterThan(10).And.EqualTo((int)warm["kernels"]!).And.EqualTo((int)warm["from_disk"]!));
+            Assert.That((int)cold["from_disk"]!, Is.Zero);
+            Assert.That((double)warm["compile_ms"]!, Is.Positive.And.LessThan((double)cold["compile_ms"]! / 2));
+            Assert.That((double)cold["driver_ms"]!, Is.Positive);
+            Assert.That(result.Error, Does.Contain($"{gpu["id"]}: compiling kernels"));
+        });
+    }
+
     [TestCase("demo")]
     [TestCase("train")]
     [TestCase("sample")]

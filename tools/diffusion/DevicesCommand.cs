@@ -13,20 +13,38 @@ internal static class DevicesCommand
     {
         var json = CommonOptions.Json();
         var command = new Command("devices",
-            "List the devices of this machine: name, memory, driver, precision choices, and what is missing.")
+            "List the devices of this machine: name, memory, driver, precision choices, and what is missing. With --verbose each device also "
+            + "runs a tiny network, and the time that its kernels take to compile is shown, cold and warm.")
         {
             json,
         };
         command.SetAction(result =>
         {
             var devices = Device.List();
+            var firstUses = result.GetValue<bool>("--verbose") ? MeasureFirstUses(devices, tool.Error) : [];
             if (result.GetValue(json))
-                tool.Out.WriteLine(ToJson(devices));
+                tool.Out.WriteLine(ToJson(devices, firstUses));
             else
+            {
                 WriteTable(devices, tool.Out);
+                foreach (var (id, firstUse) in firstUses)
+                    tool.Out.WriteLine($"{id}: {firstUse.Describe()}.");
+            }
             return ExitCode.Success;
         });
         return command;
+    }
+
+    /// <summary>Of the devices that compile kernels; the emulator is for tests only.</summary>
+    private static Dictionary<string, FirstUse> MeasureFirstUses(IReadOnlyList<DeviceInfo> devices, TextWriter error)
+    {
+        var measured = new Dictionary<string, FirstUse>();
+        foreach (var device in devices.Where(device => device.Problem is null && device.Kind is DeviceKind.Cuda or DeviceKind.OpenCL))
+        {
+            error.WriteLine($"{device.Id}: compiling kernels");
+            measured[device.Id] = FirstUse.Measure(device);
+        }
+        return measured;
     }
 
     private static void WriteTable(IReadOnlyList<DeviceInfo> devices, TextWriter output)
@@ -45,7 +63,7 @@ internal static class DevicesCommand
             output.WriteLine($"{device.Id}: {device.Problem}.");
     }
 
-    private static string ToJson(IReadOnlyList<DeviceInfo> devices) => new JsonArray([.. devices.Select(device => (JsonNode)new JsonObject
+    private static string ToJson(IReadOnlyList<DeviceInfo> devices, Dictionary<string, FirstUse> firstUses) => new JsonArray([.. devices.Select(device => (JsonNode)new JsonObject
     {
         ["id"] = device.Id,
         ["kind"] = device.Kind.ToString().ToLowerInvariant(),
@@ -54,7 +72,17 @@ internal static class DevicesCommand
         ["driver"] = device.Driver,
         ["precisions"] = new JsonArray([.. device.Precisions.Select(p => (JsonNode)p.ToString().ToLowerInvariant())]),
         ["problem"] = device.Problem,
+        ["first_use"] = firstUses.TryGetValue(device.Id, out var firstUse)
+            ? new JsonObject { ["cold"] = ToJson(firstUse.Cold), ["warm"] = ToJson(firstUse.Warm) } : null,
     })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+
+    private static JsonObject ToJson(KernelLoads loads) => new()
+    {
+        ["kernels"] = loads.Count,
+        ["from_disk"] = loads.Kept,
+        ["compile_ms"] = Math.Round(loads.Compiling.TotalMilliseconds, 1),
+        ["driver_ms"] = Math.Round(loads.Driver.TotalMilliseconds, 1),
+    };
 
     private static string Gibibytes(long bytes) => $"{bytes / (double)(1L << 30):0.0} GiB";
 }

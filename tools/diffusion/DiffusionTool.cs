@@ -20,7 +20,7 @@ internal static class DiffusionTool
 
     public static async Task<int> RunAsync(string[] args, ToolContext tool)
     {
-        var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors.", Recursive = true };
+        var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors; with devices, also time their kernels.", Recursive = true };
         var root = new RootCommand($"Train diffusion models from a folder of images, sample from them and score the samples.\n\n{Examples}")
         {
             verbose,
