@@ -31,6 +31,7 @@ internal sealed partial class GpuBackend : Backend
             _stream = _accelerator.CreateStream();
             _loader = new KernelLoader(_accelerator, device.Info, cache);
             _launcher = new Launcher(_loader, _stream, listing);
+            MatrixStrategy = FastestMatrixStrategy(listing is not null);
             // A list is of what CUDA runs.
             _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || listing is not null;
         }

@@ -22,11 +22,11 @@ internal static class Instructions
     public static Context.Builder EnableTensorCores(this Context.Builder builder)
     {
         var registry = builder.GetIntrinsicManager();
-        var methods = typeof(Instructions).GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
-        foreach (var method in methods.Where(method => method.IsDefined(typeof(IntrinsicImplementationAttribute))))
+        foreach (var (calls, texts) in new[] { (typeof(Instructions), typeof(InstructionText)), (typeof(DoubleInstructions), typeof(DoubleInstructionText)) })
         {
-            var text = new PTXIntrinsic(typeof(InstructionText), method.Name, IntrinsicImplementationMode.GenerateCode);
-            registry.RegisterMethod(method, text);
+            var methods = calls.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
+            foreach (var method in methods.Where(method => method.IsDefined(typeof(IntrinsicImplementationAttribute))))
+                registry.RegisterMethod(method, new PTXIntrinsic(texts, method.Name, IntrinsicImplementationMode.GenerateCode));
         }
         return builder;
     }
@@ -86,7 +86,7 @@ internal static class Instructions
         where TShape : struct, ITileShape
         => throw OnlyOnCuda();
 
-    private static NotSupportedException OnlyOnCuda() => new("tensor cores are NVIDIA's; other devices run EmulatedTile");
+    internal static NotSupportedException OnlyOnCuda() => new("tensor cores are NVIDIA's; other devices run EmulatedTile");
 }
 
 /// <summary>The PTX of <see cref="Instructions"/>: one method each, of the same name and type parameters.</summary>
@@ -220,15 +220,15 @@ internal static class InstructionText
             Write(code, $"cvt.rna.tf32.f32 {bank}{i}, {bank}{i};");
     }
 
-    private static string List(string bank, int first, int count)
+    internal static string List(string bank, int first, int count)
         => "{" + string.Join(", ", Enumerable.Range(first, count).Select(i => $"{bank}{i}")) + "}";
 
-    private static void Write(PTXCodeGenerator code, string text) => code.Builder.Append('\t').AppendLine(text);
+    internal static void Write(PTXCodeGenerator code, string text) => code.Builder.Append('\t').AppendLine(text);
 
     /// <summary>A call's argument that is known while compiling.</summary>
-    private static int Constant(Value call, int index) => call[index].ResolveAs<PrimitiveValue>()!.Int32Value;
+    internal static int Constant(Value call, int index) => call[index].ResolveAs<PrimitiveValue>()!.Int32Value;
 
     /// <summary>The register of a call's argument.</summary>
-    private static string Argument(PTXCodeGenerator code, Value call, int index)
+    internal static string Argument(PTXCodeGenerator code, Value call, int index)
         => "%" + PTXRegisterAllocator.GetStringRepresentation(code.EnsureHardwareRegister(code.LoadPrimitive(call[index])));
 }

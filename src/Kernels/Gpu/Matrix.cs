@@ -4,6 +4,19 @@ using ILGPU.Runtime.OpenCL;
 
 namespace Diffusion.Gpu.Kernels;
 
+/// <summary>Ways to a matrix product in double precision.</summary>
+internal enum MatrixStrategy
+{
+    /// <summary><see cref="MatrixTile"/>.</summary>
+    Portable,
+
+    /// <summary><see cref="MatrixTensorTile"/> by matrix instructions.</summary>
+    TensorCores,
+
+    /// <summary>The same, its instructions emulated: tests alone.</summary>
+    Emulated,
+}
+
 internal sealed partial class GpuBackend
 {
     /// <summary>Values that one group adds up: 16 a thread.</summary>
@@ -18,6 +31,15 @@ internal sealed partial class GpuBackend
         CLAccelerator cl => cl.DeviceType == CLDeviceType.CL_DEVICE_TYPE_CPU ? 1.0 / 2 : 1.0 / 64,
         _ => 1.0 / 2,
     };
+
+    /// <summary>How products in double precision are made: by the device, or as tests set it.</summary>
+    /// <remarks>NVIDIA's whitepapers: A100, H100 and B200 double the rate of fused multiply-adds by matrix instructions or keep it; the chips
+    /// between them (8.6, 8.9, 12.0) run matrix instructions in double precision at 1/64 of the single-precision rate like all others.</remarks>
+    internal MatrixStrategy MatrixStrategy { get; set; }
+
+    private MatrixStrategy FastestMatrixStrategy(bool isListing)
+        => _accelerator is CudaAccelerator { Architecture: { Minor: 0, Major: 8 or 9 or 10 } } || (isListing && Device.Precision != Precision.Float32)
+            ? MatrixStrategy.TensorCores : MatrixStrategy.Portable;
 
     public override void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
     {
@@ -57,8 +79,13 @@ internal sealed partial class GpuBackend
         (arguments.M, arguments.N, arguments.K) = (s.M, s.N, s.K);
         (arguments.Alpha, arguments.Beta, arguments.Gamma) = (s.Alpha, s.Beta, s.Gamma);
         (arguments.ColumnTiles, arguments.Symmetric) = (columnTiles, s.Symmetric ? 1 : 0);
-        _launcher.Launch(MatrixTile.Multiply<TOrderA, TOrderB>, arguments, new Index3D(checked(rowTiles * columnTiles), 1, 1),
-            MatrixTile.Threads);
+        var groups = new Index3D(checked(rowTiles * columnTiles), 1, 1);
+        if (MatrixStrategy == MatrixStrategy.Portable)
+            _launcher.Launch(MatrixTile.Multiply<TOrderA, TOrderB>, arguments, groups, MatrixTile.Threads);
+        else if (MatrixStrategy == MatrixStrategy.TensorCores)
+            _launcher.Launch(MatrixTensorTile.Multiply<CudaDoubleTile, TOrderA, TOrderB>, arguments, groups, MatrixTile.Threads);
+        else
+            _launcher.Launch(MatrixTensorTile.Multiply<EmulatedDoubleTile, TOrderA, TOrderB>, arguments, groups, MatrixTile.Threads);
     }
 
     /// <remarks>Per block of 64 columns: the diagonal block in one group, the rows below it in many, then one symmetric product that

@@ -62,15 +62,7 @@ internal static class MatrixTile
     {
         var shared = SharedMemory.Allocate<double>(2 * StageDepth * Pitch);
         int thread = Group.IdxX;
-        int tileRow = Grid.IdxX / s.ColumnTiles, tileColumn = Grid.IdxX - (tileRow * s.ColumnTiles);
-        if (s.Symmetric != 0)
-        {
-            int last = (2 * s.ColumnTiles) - 1;
-            bool folded = tileRow <= tileColumn;
-            tileRow = folded ? last - tileRow : tileRow - 1;
-            tileColumn = folded ? last - tileColumn : tileColumn;
-        }
-        int top = tileRow << TileShift, left = tileColumn << TileShift;
+        Origin(s, out int top, out int left);
         int row = (thread >> 4) << 3, column = thread & 15;
 
         D4 r0 = default, r1 = default, r2 = default, r3 = default, r4 = default, r5 = default, r6 = default, r7 = default;
@@ -113,6 +105,21 @@ internal static class MatrixTile
         Store(s, row + 7, column, r7);
     }
 
+    /// <summary>First row and column of this group's tile.</summary>
+    public static void Origin(in MatrixTileArguments s, out int top, out int left)
+    {
+        int tileRow = Grid.IdxX / s.ColumnTiles, tileColumn = Grid.IdxX - (tileRow * s.ColumnTiles);
+        if (s.Symmetric != 0)
+        {
+            int last = (2 * s.ColumnTiles) - 1;
+            bool folded = tileRow <= tileColumn;
+            tileRow = folded ? last - tileRow : tileRow - 1;
+            tileColumn = folded ? last - tileColumn : tileColumn;
+        }
+        top = tileRow << TileShift;
+        left = tileColumn << TileShift;
+    }
+
     /// <summary>Copies 16 × 64 values into the panel [depth][line]: eight a thread, neighbouring values by neighbouring threads.</summary>
     private static void Fetch<TOrder>(ArrayView<double> shared, int panel, ArrayView<double> source, int pitch, int firstLine, int lines,
         int firstDepth, int depths, int thread)
@@ -144,7 +151,8 @@ internal static class MatrixTile
         }
     }
 
-    private static void Store(in MatrixTileArguments s, int row, int column, double sum)
+    /// <summary>Scales a sum of a row within the result, adds what is to be added, and stores it, of a symmetric result on both sides.</summary>
+    public static void Store(in MatrixTileArguments s, int row, int column, double sum)
     {
         if (column < s.N && (s.Symmetric == 0 || column <= row))
         {
