@@ -20,16 +20,17 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// <param name="DynamicSharedBytes">Shared memory that its launch adds.</param>
 /// <param name="StackBytes">Stack frame of a thread: more than 0 means that registers live in memory.</param>
 /// <param name="SpillBytes">Stores and loads of registers that did not fit.</param>
-/// <param name="Code">Its instructions, where it has matrix instructions; else null.</param>
+/// <param name="Instructions">Of the whole kernel, with the padding at its end.</param>
+/// <param name="Code">What they are, where it has matrix instructions; else null.</param>
 /// <param name="Fault">What kept it from being assembled, or null.</param>
 internal sealed record AssembledKernel(string Name, int Threads, int Registers, int StaticSharedBytes, int DynamicSharedBytes,
-    int StackBytes, int SpillBytes, MachineCode? Code, string? Fault)
+    int StackBytes, int SpillBytes, int Instructions, MachineCode? Code, string? Fault)
 {
     /// <summary>Of a group, all together.</summary>
     public int SharedBytes => StaticSharedBytes + DynamicSharedBytes;
 
     /// <summary>A kernel that did not come to be assembled.</summary>
-    public static AssembledKernel Faulty(string name, string? fault) => new(name, 0, 0, 0, 0, 0, 0, null, fault);
+    public static AssembledKernel Faulty(string name, string? fault) => new(name, 0, 0, 0, 0, 0, 0, 0, null, fault);
 }
 
 /// <summary>Compiles kernels to PTX without a device and assembles them with NVIDIA's own tools.</summary>
@@ -89,7 +90,7 @@ internal static partial class Assembler
             var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal) ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
             return new AssembledKernel(use.Name, use.Threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
                 use.DynamicSharedBytes, Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
-                machineCode, null);
+                Cubin.Instructions(File.ReadAllBytes(binary)), machineCode, null);
         }
         finally
         {
