@@ -1,4 +1,7 @@
 using Diffusion.Gpu.Fid;
+using Diffusion.Gpu.Kernels;
+using Diffusion.Gpu.Kernels.Images;
+using Diffusion.Gpu.Kernels.OpCases;
 using Diffusion.Gpu.Kernels.Weights;
 using Diffusion.Gpu.WeightConverter.Formats;
 
@@ -7,6 +10,7 @@ namespace Diffusion.Gpu.WeightConverter.Tests;
 /// <summary>A state dictionary like pytorch-fid's published one, of hash weights, comes through every format with its values.</summary>
 public sealed class InceptionTests
 {
+    private const double Floor = 2e-5;
     private TemporaryFolder _folder = null!;
 
     [OneTimeSetUp]
@@ -33,6 +37,7 @@ public sealed class InceptionTests
         Assert.That(weights.Id, Is.EqualTo(InceptionWeights.Hash().Id));
         Assert.That(output, Does.Contain("Inception-v3").And.Contain(weights.Id));
         Assert.That(ToolRun.Good("check", published, "--for", "inception"), Does.Contain("fits").And.Contain(weights.Id));
+        ExpectGoldenFeatures(weights);
     }
 
     [Test]
@@ -71,6 +76,20 @@ public sealed class InceptionTests
         ToolRun.Bad(ExitCode.Input, ["misfit.pth", "1 missing", "Mixed_5b.branch1x1.bn.bias", "1 left over", "Mixed_9z.conv.weight"],
             "convert", path, _folder["misfit.safetensors"]);
         Assert.That(_folder.Files, Has.None.StartWith("misfit.safetensors"));
+    }
+
+    /// <summary>Scores of the converted file rest on PyTorch's features of four images.</summary>
+    private static void ExpectGoldenFeatures(InceptionWeights weights)
+    {
+        const int Side = 32, Plane = Side * Side;
+        using var golden = GoldenFile.Open($"inception/full_hash_{Side}x{Side}");
+        byte[] planes = golden.Bytes("in.images");
+        var images = Enumerable.Range(0, planes.Length / (3 * Plane)).Select(n => new PixelImage(Side, Side, 3,
+            [.. Enumerable.Range(0, 3 * Plane).Select(i => planes[(((n * 3) + (i % 3)) * Plane) + (i / 3)])])).ToList();
+        using var device = Device.Open("cpu");
+        using var extractor = new FeatureExtractor(device, weights);
+        Assert.That(GoldenFile.RelMax<float, float>(extractor.Extract(images), golden.Singles("feat2048")),
+            Is.LessThanOrEqualTo(golden.Tolerance("feat2048", Floor)));
     }
 
     /// <summary>Writes the 566 entries of the published file, or the 472 of one without counters.</summary>

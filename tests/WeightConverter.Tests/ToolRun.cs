@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Diffusion.Gpu.WeightConverter.Tests;
 
 /// <summary>What one run of the tool returned and wrote.</summary>
@@ -9,6 +11,17 @@ internal sealed record ToolRun(int Code, string Out, string Error)
         using StringWriter output = new(), error = new();
         int code = ConverterTool.RunAsync(arguments, output, error).GetAwaiter().GetResult();
         return new ToolRun(code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>Starts the tool as a process of its own, so that it can be sent signals.</summary>
+    public static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [typeof(ConverterTool).Assembly.Location, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        return Process.Start(start)!;
     }
 
     /// <summary>Runs the tool and expects success.</summary>
