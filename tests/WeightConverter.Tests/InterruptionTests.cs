@@ -7,7 +7,7 @@ namespace Diffusion.Gpu.WeightConverter.Tests;
 public sealed class InterruptionTests
 {
     /// <summary>Long enough to be stopped in: a file with a hole, which takes no room.</summary>
-    private const long SourceBytes = 4L << 30;
+    private const long SourceBytes = 2L << 30;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private TemporaryFolder _folder = null!;
