@@ -94,12 +94,14 @@ public static class Conversion
     /// <param name="cancellation">Ends the conversion; nothing is left of it.</param>
     /// <exception cref="WeightsException">The source is missing, damaged, hostile, or does not hold what is asked for.</exception>
     /// <exception cref="OptionsException">An option is impossible.</exception>
-    /// <exception cref="IOException">The destination cannot be written; a previous one is untouched.</exception>
+    /// <exception cref="IOException">The destination cannot be written, or is the source; a previous one is untouched.</exception>
     public static ConversionResult Run(ConversionRequest request, IProgress<ConversionProgress>? progress = null,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(request);
         using var file = WeightFile.Open(request.Source);
+        if (Resolve(request.Source) == Resolve(request.Destination))
+            throw new IOException($"{request.Destination}: is the file that is read; choose another name for what is written");
         var model = ModelGuess.Of(file, request.From, request.Options);
         var target = request.To == TargetFormat.Auto ? Suggest(request.Destination, model) : request.To;
         long done = 0, total = 0;
@@ -107,8 +109,7 @@ public static class Conversion
         var write = Plan(request, model, target, copies, out int count);
         total = copies.Bytes;
         string? id = model.Inception is { } prefix ? InceptionMap.Check(file, prefix, anyClasses: true) : null;
-        if (Path.GetDirectoryName(Path.GetFullPath(request.Destination)) is { } folder)
-            Directory.CreateDirectory(folder);
+        MakeFolder(request.Destination);
         write();
         return new ConversionResult(model.ToString(), target, count, total, target == TargetFormat.Checkpoint && model.Unet!.HasMoments,
             model.Inception is not null, id)
@@ -118,6 +119,23 @@ public static class Conversion
         };
     }
 
+    private static string Resolve(string path)
+        => (File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName : null) ?? Path.GetFullPath(path);
+
+    private static void MakeFolder(string destination)
+    {
+        if (Path.GetDirectoryName(Path.GetFullPath(destination)) is not { } folder)
+            return;
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{destination}: its folder cannot be made ({error.Message.TrimEnd('.')}); choose a folder that you may write to", error);
+        }
+    }
+
     private static TargetFormat Suggest(string destination, ModelGuess model)
     {
         bool own = Checkpoint.IsCheckpoint(model.File.Metadata);
@@ -125,7 +143,8 @@ public static class Conversion
         {
             ".safetensors" => model.Unet is not null && !own ? TargetFormat.Checkpoint : TargetFormat.Safetensors,
             ".pt" or ".pth" or ".bin" or ".ckpt" => own ? TargetFormat.Trainer : TargetFormat.StateDict,
-            var extension => throw new OptionsException("to", extension, "a destination that ends in .safetensors, .pt or .pth, or a stated format"),
+            _ => throw new OptionsException("to", $"auto, and the name '{Path.GetFileName(destination)}' does not say what is to be written",
+                "checkpoint, safetensors, state-dict or trainer, or a name that ends in .safetensors, .pt or .pth"),
         };
     }
 

@@ -43,6 +43,10 @@ internal static class UnetOptionNames
         {
             return JsonNode.Parse(File.ReadAllText(file)) as JsonObject ?? throw new JsonException("not an object");
         }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{file}: cannot be read ({error.Message.TrimEnd('.')}); check the path of --config", error);
+        }
         catch (JsonException error)
         {
             throw new OptionsException("config", $"{file}: no JSON object ({error.Message.TrimEnd('.')})", "an object such as {\"image-size\": 64}");

@@ -59,6 +59,8 @@ internal abstract class WeightFile : IDisposable
     public static WeightFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path))
+            throw new WeightsException(path, null, "this is a folder", "expected a file in it");
         SafeFileHandle file;
         try
         {
