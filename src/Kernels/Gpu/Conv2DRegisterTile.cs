@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>Four neighbouring floats: one 16-byte access.</summary>
@@ -70,28 +72,32 @@ internal struct Tile8x8
 }
 
 /// <summary>Division of a non-negative int by a number known at launch: one multiplication and one shift instead of some twenty
-/// instructions (Granlund and Montgomery, 1994).</summary>
+/// instructions.</summary>
+/// <remarks>With the multiplier m = ⌊(2^(32 + s) − 1) / d⌋ and s = ⌊log2 d⌋, (n + 1)·m / 2^(32 + s) falls short of (n + 1) / d by less
+/// than 1 / d for every n below 2^31, so its whole part is that of n / d (Robison, "N-bit unsigned division via N-bit multiply-add",
+/// 2005).</remarks>
 internal struct Divisor
 {
     public int Value;
     public uint Multiplier;
     public int Shift;
 
+    private int _negative;
+
     public static Divisor Of(int value)
     {
-        int shift = 0;
-        while (1L << shift < value)
-            shift++;
+        int shift = BitOperations.Log2((uint)value);
         return new Divisor
         {
             Value = value,
             Shift = shift,
-            Multiplier = (uint)(((((1UL << shift) - (ulong)value) << 32) / (ulong)value) + 1),
+            Multiplier = (uint)(((1UL << (32 + shift)) - 1) / (ulong)value),
+            _negative = -value,
         };
     }
 
     public readonly int Divide(int dividend)
-        => (int)(((uint)(((ulong)(uint)dividend * Multiplier) >> 32) + (uint)dividend) >> Shift);
+        => (int)((uint)((((ulong)(uint)dividend * Multiplier) + Multiplier) >> 32) >> Shift);
 
-    public readonly int Remainder(int dividend, int quotient) => dividend - (quotient * Value);
+    public readonly int Remainder(int dividend, int quotient) => dividend + (quotient * _negative);
 }
