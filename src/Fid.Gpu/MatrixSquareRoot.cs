@@ -33,7 +33,7 @@ internal static class MatrixSquareRoot
         if (a.FactorOn(device) is not { Shift: <= Cholesky.RoundingShift } first
             || b.FactorOn(device) is not { Shift: <= Cholesky.RoundingShift } second)
             return EigenvaluesBecause("a covariance was rounded to 32 bits or has negative eigenvalues");
-        // The bound of a body in 32 bits holds where products are made in 32 bits: those that a device rounds to TF32 are too far off.
+        // The bound of a body in 32 bits holds where products are made in 32 bits: those of TF32 and BF16 are too far off.
         bool isSingle = method == RootMethod.Float32Ladder && device.Precision == Precision.Float32;
         var result = TakeNorm(first, second, a.Dims, device, isSingle, Math.Sqrt(a.Trace * b.Trace));
         if (!result.IsAccepted)

@@ -113,12 +113,18 @@ public enum Precision
     Float32,
 
     /// <summary>
-    /// Convolutions and matrix products, with their gradients, round what they multiply to TF32 (8 bits of exponent and 10 of mantissa, to
-    /// nearest) and add in 32 bits, on the tensor cores of NVIDIA GPUs from compute capability 8.0 on. Attention and everything else stay
-    /// in 32 bits. PyTorch's convolutions do this by default, and this becomes the default where it is offered once it has been measured
-    /// on a GPU.
+    /// Convolutions and matrix products, with their gradients, multiply the upper 19 bits of what they are given (TF32: 8 bits of exponent
+    /// and 10 of mantissa), add in 32 bits and take back what the missing bits make sums smaller on average, on the tensor cores of
+    /// NVIDIA GPUs from compute capability 8.0 on. Attention and everything else stay in 32 bits. PyTorch's convolutions use TF32 by
+    /// default, and this becomes the default where it is offered once it has been measured on a GPU.
     /// </summary>
     Tf32,
+
+    /// <summary>
+    /// As <see cref="Tf32"/>, but what is multiplied is rounded to bfloat16 (8 bits of exponent and 7 of mantissa, to nearest) in copies of
+    /// half the size. Tensors stay in 32 bits, and so do sums.
+    /// </summary>
+    Bf16,
 }
 
 /// <summary>One entry of <see cref="Device.List"/>.</summary>

@@ -31,14 +31,14 @@ public static class TestDevices
         return Opened[id] = device;
     }
 
-    /// <summary>A GPU whose products are in TF32; where it has no tensor cores, kernels emulate them.</summary>
-    public static Device OpenTf32(string id)
+    /// <summary>A GPU whose products are in TF32 or BF16; where it has no tensor cores, kernels emulate them.</summary>
+    public static Device Open(string id, Precision precision)
     {
-        string key = $"{id} in TF32";
+        string key = $"{id} in {precision}";
         if (Opened.TryGetValue(key, out var device))
             return device;
         var info = Device.List().First(d => d.Id == id);
-        device = new Device(info, Precision.Tf32, device => new GpuBackend(device));
+        device = new Device(info, precision, device => new GpuBackend(device));
         device.Backend.Guard = new MemoryGuard(device.Backend);
         return Opened[key] = device;
     }

@@ -16,7 +16,8 @@ internal static class KernelListing
 
     /// <summary>All kernels, those for tensor cores too.</summary>
     public static IReadOnlyDictionary<string, KernelUse> All { get; } = new SortedDictionary<string, KernelUse>(
-        Portable.UnionBy(List(Precision.Tf32), entry => entry.Key).ToDictionary(), StringComparer.Ordinal);
+        Portable.UnionBy(List(Precision.Tf32), entry => entry.Key).UnionBy(List(Precision.Bf16), entry => entry.Key).ToDictionary(),
+        StringComparer.Ordinal);
 
     /// <summary>The kernels that run on an architecture.</summary>
     /// <param name="architecture">75, 80, ...</param>

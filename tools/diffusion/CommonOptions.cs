@@ -19,7 +19,7 @@ internal static class CommonOptions
 
     public static Option<string> Precision() => new("--precision")
     {
-        Description = "How matrix products are computed: float32, or tf32 on NVIDIA GPUs from compute capability 8.0 on.",
+        Description = "How matrix products are computed: float32, or tf32 or bf16 on NVIDIA GPUs from compute capability 8.0 on.",
         HelpName = "PRECISION",
         DefaultValueFactory = _ => "float32",
     };

@@ -15,64 +15,67 @@ internal sealed partial class GpuBackend
 
     public override void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
-        if (IsFourWide(s.C | x.FirstChannels, x.First, x.Second)
-            && IsFourWide(s.K | y.First | y.Stride, filter, y.Tensor, epilogue.Bias, epilogue.Residual))
-            Conv2DForwardImplicitGemm<FourWide>(s, x, filter, epilogue, y);
+        using var images = Stage(s, x);
+        using var weights = StageWeights(filter, s.C);
+        var staged = s with { C = images.Channels };
+        bool isFourWide = IsFourWide(s.K | y.First | y.Stride, y.Tensor, epilogue.Bias, epilogue.Residual);
+        if (isFourWide && images.IsFourWide && weights.IsFourWide)
+            Conv2DForwardImplicitGemm<FourWide, FourWide>(staged, images, weights, epilogue, y);
+        else if (UsesTiles)
+            Conv2DForwardImplicitGemm<FourWide, OneWide>(staged, images, weights, epilogue, y);
         else
-            Conv2DForwardImplicitGemm<OneWide>(s, x, filter, epilogue, y);
-    }
-
-    public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx)
-    {
-        bool isFourWide = IsFourWide(s.K | s.C | dx.Input.FirstChannels, dy, filter, dx.First.Tensor, dx.Second.Tensor);
-        if (dx.Input.IsUpsampled)
-        {
-            var window = Conv2DGradientWindow.OfUpsampled(s);
-            long count = (long)s.K * window.R * window.S * s.C;
-            using var summed = Rent(count);
-            _launcher.ForEach(count, new SummedFilterKernel(View(filter), s.R, s.S, s.C, summed.View));
-            Conv2DBackwardInput(s, window, isFourWide, dy, summed.View, dx);
-            return;
-        }
-        // Every class of pixels (row mod stride, column mod stride) meets taps of its own and is a dense product.
-        for (int h = 0; h < Math.Min(s.Stride, s.H); h++)
-        {
-            for (int w = 0; w < Math.Min(s.Stride, s.W); w++)
-                Conv2DBackwardInput(s, Conv2DGradientWindow.OfClass(s, h, w), isFourWide, dy, View(filter), dx);
-        }
+            Conv2DForwardImplicitGemm<OneWide, OneWide>(staged, images, weights, epilogue, y);
     }
 
     public override void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
     {
         if (dFilter.Tensor is null)
             return;
-        if (IsFourWide(s.K | s.C | x.FirstChannels, x.First, x.Second, dy, dFilter.Tensor))
-            Conv2DBackwardFilterImplicitGemm<FourWide>(s, x, dy, dFilter);
+        using var images = Stage(s, x);
+        using var gradient = Stage(dy, s.K);
+        if (images.Channels != s.C)
+            Conv2DBackwardFilterPadded(s, images, gradient, dFilter);
+        else if (IsFourWide(s.C, dFilter.Tensor) && images.IsFourWide && gradient.IsFourWide)
+            Conv2DBackwardFilterImplicitGemm<FourWide, FourWide>(s, images, gradient, dFilter);
+        else if (UsesTiles)
+            Conv2DBackwardFilterImplicitGemm<FourWide, OneWide>(s, images, gradient, dFilter);
         else
-            Conv2DBackwardFilterImplicitGemm<OneWide>(s, x, dy, dFilter);
+            Conv2DBackwardFilterImplicitGemm<OneWide, OneWide>(s, images, gradient, dFilter);
     }
 
-    private void Conv2DForwardImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue,
+    private void Conv2DForwardImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand filter, in Epilogue epilogue,
         in ChannelSlice y)
         where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
     {
-        if (x.IsUpsampled)
-            Conv2DForwardImplicitGemm<UpsampledPatchSource<TWidth>, TWidth>(s, UpsampledPatches<TWidth>(s, x.First), filter, epilogue, y);
-        else if (x.Second is null)
-            Conv2DForwardImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), filter, epilogue, y);
+        var weights = new MatrixSource<TWidth> { Matrix = filter.Values, Rows = s.K, Columns = s.Depth };
+        if (images.IsUpsampled)
+        {
+            Conv2DForwardImplicitGemm<UpsampledPatchSource<TWidth>, TWidth, TResultWidth>(s, UpsampledPatches<TWidth>(s, images), weights,
+                epilogue, y);
+        }
+        else if (images.AreJoined)
+        {
+            Conv2DForwardImplicitGemm<JoinedPatchSource<TWidth>, TWidth, TResultWidth>(s, JoinedPatches<TWidth>(s, images), weights,
+                epilogue, y);
+        }
         else
-            Conv2DForwardImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), filter, epilogue, y);
+        {
+            Conv2DForwardImplicitGemm<PatchSource<TWidth>, TWidth, TResultWidth>(s, Patches<TWidth>(s, images), weights,
+                epilogue, y);
+        }
     }
 
     /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
-    private void Conv2DForwardImplicitGemm<TPatches, TWidth>(in Conv2DShape s, TPatches patches, Tensor filter, in Epilogue epilogue,
-        in ChannelSlice y)
+    private void Conv2DForwardImplicitGemm<TPatches, TWidth, TResultWidth>(in Conv2DShape s, TPatches patches, MatrixSource<TWidth> filter,
+        in Epilogue epilogue, in ChannelSlice y)
         where TPatches : struct, IOperandSource
         where TWidth : struct, IAccessWidth
-        => Multiply<TPatches, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TWidth>>(
+        where TResultWidth : struct, IAccessWidth
+        => Multiply<TPatches, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TResultWidth>>(
             patches,
-            new MatrixSource<TWidth> { Matrix = View(filter), Rows = s.K, Columns = s.Depth },
-            new EpilogueResult<TWidth>
+            filter,
+            new EpilogueResult<TResultWidth>
             {
                 Values = View(y.Tensor),
                 Lines = s.Pixels,
@@ -87,129 +90,104 @@ internal sealed partial class GpuBackend
             },
             Product(s.Pixels, s.K, s.Depth));
 
-    private void Conv2DBackwardInput(in Conv2DShape s, in Conv2DGradientWindow window, bool isFourWide, Tensor dy,
-        ArrayView<float> filter, in Conv2DInputTarget dx)
-    {
-        if (isFourWide)
-            Conv2DBackwardInputImplicitGemm<FourWide>(s, window, dy, filter, dx);
-        else
-            Conv2DBackwardInputImplicitGemm<OneWide>(s, window, dy, filter, dx);
-    }
-
-    /// <summary>
-    /// Lines are the pixels of the class, columns are input channels, depth runs over the taps that reach it and output channels.
-    /// </summary>
-    private void Conv2DBackwardInputImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DGradientWindow window, Tensor dy,
-        ArrayView<float> filter, in Conv2DInputTarget dx)
-        where TWidth : struct, IAccessWidth
-    {
-        int depth = window.TapsH * window.TapsW * s.K, lines = s.N * window.PixelsH * window.PixelsW;
-        var tapsW = Divisor.Of(Math.Max(1, window.TapsW));
-        Multiply<PatchSource<TWidth>, ColumnsAreDepth, TurnedFilterSource<TWidth>, RowsAreDepth, PixelResult<TWidth>>(
-            new PatchSource<TWidth>
-            {
-                Image = View(dy),
-                Window = new PatchWindow
-                {
-                    ImageH = s.OutH,
-                    ImageW = s.OutW,
-                    Channels = Divisor.Of(s.K),
-                    TapsW = tapsW,
-                    Columns = depth,
-                    Rows = lines,
-                    PositionsH = Divisor.Of(window.PixelsH),
-                    PositionsW = Divisor.Of(window.PixelsW),
-                    Stride = window.WindowStep,
-                    OriginH = window.OriginH,
-                    OriginW = window.OriginW,
-                    Step = -1,
-                },
-            },
-            new TurnedFilterSource<TWidth>
-            {
-                Filter = filter,
-                K = Divisor.Of(s.K),
-                TapsW = tapsW,
-                Rows = depth,
-                R = window.R,
-                S = window.S,
-                C = s.C,
-                FirstR = window.FirstR,
-                FirstS = window.FirstS,
-                Stride = window.TapStep,
-            },
-            new PixelResult<TWidth>
-            {
-                Lines = lines,
-                H = window.H,
-                W = window.W,
-                PixelsH = Divisor.Of(window.PixelsH),
-                PixelsW = Divisor.Of(window.PixelsW),
-                FirstH = window.FirstH,
-                FirstW = window.FirstW,
-                Step = window.Step,
-                First = Channels(dx.Input.FirstChannels, dx.First, dy),
-                Second = Channels(s.C - dx.Input.FirstChannels, dx.Second, dy),
-            },
-            Product(lines, s.C, depth));
-    }
-
-    private void Conv2DBackwardFilterImplicitGemm<TWidth>(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
-        where TWidth : struct, IAccessWidth
-    {
-        if (x.IsUpsampled)
-            Conv2DBackwardFilterImplicitGemm<UpsampledPatchSource<TWidth>, TWidth>(s, UpsampledPatches<TWidth>(s, x.First), dy, dFilter);
-        else if (x.Second is null)
-            Conv2DBackwardFilterImplicitGemm<PatchSource<TWidth>, TWidth>(s, Patches<TWidth>(s, x.First), dy, dFilter);
-        else
-            Conv2DBackwardFilterImplicitGemm<JoinedPatchSource<TWidth>, TWidth>(s, JoinedPatches<TWidth>(s, x), dy, dFilter);
-    }
-
     /// <summary>
     /// Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch. A small filter leaves too
     /// few tiles to fill a device, so the pixels are split; the parts are added in order by <see cref="SumRows"/>.
     /// </summary>
-    private void Conv2DBackwardFilterImplicitGemm<TPatches, TWidth>(in Conv2DShape s, TPatches patches, Tensor dy, GradientTarget dFilter)
-        where TPatches : struct, IOperandSource
+    private void Conv2DBackwardFilterImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand dy,
+        GradientTarget dFilter)
         where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
+    {
+        var (product, tile) = SplitProduct(s);
+        int size = s.K * s.Depth;
+        using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
+        var target = new MatrixResult<TResultWidth>
+        {
+            Values = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View,
+            Lines = s.K,
+            Columns = s.Depth,
+            SliceStride = size,
+            Accumulate = product.Slices == 1 && dFilter.Accumulate ? 1 : 0,
+        };
+        Conv2DBackwardFilterParts<TWidth, TResultWidth>(s, images, dy, target, product, tile);
+        if (product.Slices > 1)
+            SumRows(product.Slices, size, partial.View, To(dFilter));
+    }
+
+    /// <summary>The same where channels were padded: the gradient of the padding is computed and left behind.</summary>
+    private void Conv2DBackwardFilterPadded(in Conv2DShape s, ImageOperand images, Operand dy, GradientTarget dFilter)
+    {
+        var staged = s with { C = images.Channels };
+        var (product, tile) = SplitProduct(staged);
+        int size = s.K * staged.Depth;
+        using var partial = Rent((long)product.Slices * size);
+        var target = new MatrixResult<FourWide> { Values = partial.View, Lines = s.K, Columns = staged.Depth, SliceStride = size };
+        Conv2DBackwardFilterParts<FourWide, FourWide>(staged, images, dy, target, product, tile);
+        _launcher.ForEach((long)s.K * s.Depth,
+            new SumPaddedKernel(partial.View, product.Slices, size, Divisor.Of(s.C), staged.C, To(dFilter)));
+    }
+
+    private void Conv2DBackwardFilterParts<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand dy,
+        MatrixResult<TResultWidth> target, GemmShape product, TileSize tile)
+        where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
+    {
+        var gradient = new MatrixSource<TWidth> { Matrix = dy.Values, Rows = s.Pixels, Columns = dy.Columns };
+        if (images.IsUpsampled)
+        {
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, UpsampledPatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
+                gradient, UpsampledPatches<TWidth>(s, images), target, product, tile);
+        }
+        else if (images.AreJoined)
+        {
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, JoinedPatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
+                gradient, JoinedPatches<TWidth>(s, images), target, product, tile);
+        }
+        else
+        {
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
+                gradient, Patches<TWidth>(s, images), target, product, tile);
+        }
+    }
+
+    private (GemmShape Product, TileSize Tile) SplitProduct(in Conv2DShape s)
     {
         int most = Math.Max(1, s.Pixels / SmallestSplit);
-        var tile = TileFor<MatrixSource<TWidth>, TPatches>(s.K, s.Depth, most);
+        var tile = TileFor(s.K, s.Depth, most);
         int parts = (int)Math.Clamp(SplitGroups / tile.Count(s.K, s.Depth), 1, most);
         int stages = (s.Pixels + (parts * tile.StageDepth) - 1) / (parts * tile.StageDepth);
         var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * tile.StageDepth };
         product.SliceStep = product.SliceDepth;
         product.Slices = (s.Pixels + product.SliceDepth - 1) / product.SliceDepth;
-        int size = s.K * s.Depth;
-        using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
-        var target = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View;
-        Multiply<MatrixSource<TWidth>, RowsAreDepth, TPatches, RowsAreDepth, MatrixResult<TWidth>>(
-            new MatrixSource<TWidth> { Matrix = View(dy), Rows = s.Pixels, Columns = s.K },
-            patches,
-            new MatrixResult<TWidth>
-            {
-                Values = target,
-                Lines = s.K,
-                Columns = s.Depth,
-                SliceStride = size,
-                Accumulate = product.Slices == 1 && dFilter.Accumulate ? 1 : 0,
-            },
-            product, tile);
-        if (product.Slices > 1)
-            SumRows(product.Slices, size, partial.View, To(dFilter));
+        return (product, tile);
     }
 
-    private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, Tensor x)
-        where TWidth : struct, IAccessWidth
-        => new() { Window = Window(s), Image = View(x) };
+    /// <summary>Thread = one value of the gradient: its parts in order, of rows that are longer by the padding.</summary>
+    internal readonly struct SumPaddedKernel(ArrayView<float> parts, int count, int size, Divisor columns, int padded, Target sum)
+        : IElementKernel
+    {
+        public void Run(int i)
+        {
+            int row = columns.Divide(i), at = (row * padded) + columns.Remainder(i, row);
+            float value = 0;
+            for (int part = 0; part < count; part++)
+                value += parts[(part * size) + at];
+            sum.Store(i, value);
+        }
+    }
 
-    private static JoinedPatchSource<TWidth> JoinedPatches<TWidth>(in Conv2DShape s, in Conv2DInput x)
+    private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, ImageOperand images)
         where TWidth : struct, IAccessWidth
-        => new() { Window = Window(s), First = View(x.First), Second = View(x.Second!), FirstChannels = x.FirstChannels };
+        => new() { Window = Window(s), Image = images.First };
 
-    private static UpsampledPatchSource<TWidth> UpsampledPatches<TWidth>(in Conv2DShape s, Tensor x)
+    private static JoinedPatchSource<TWidth> JoinedPatches<TWidth>(in Conv2DShape s, ImageOperand images)
         where TWidth : struct, IAccessWidth
-        => new() { Window = Window(s), Image = View(x) };
+        => new() { Window = Window(s), First = images.First, Second = images.Second, FirstChannels = images.FirstChannels };
+
+    private static UpsampledPatchSource<TWidth> UpsampledPatches<TWidth>(in Conv2DShape s, ImageOperand images)
+        where TWidth : struct, IAccessWidth
+        => new() { Window = Window(s), Image = images.First };
 
     /// <summary>The window over a convolution's input.</summary>
     private static PatchWindow Window(in Conv2DShape s) => new()
@@ -228,17 +206,6 @@ internal sealed partial class GpuBackend
         Step = 1,
     };
 
-    /// <param name="count">Channels of the image.</param>
-    /// <param name="target">Its gradient, or none.</param>
-    /// <param name="other">Gives a view where there is no gradient; it is not written.</param>
-    private static PixelChannels Channels(int count, GradientTarget target, Tensor other) => new()
-    {
-        Values = View(target.Tensor ?? other),
-        Count = count,
-        IsWanted = target.Tensor is null ? 0 : 1,
-        Accumulate = target.Accumulate ? 1 : 0,
-    };
-
     private static GemmShape Product(int lines, int columns, int depth, int slices = 1)
         => new() { Lines = lines, Columns = columns, Depth = depth, Slices = slices, SliceDepth = depth };
 
@@ -250,21 +217,5 @@ internal sealed partial class GpuBackend
         foreach (var tensor in tensors)
             isFourWide &= tensor is null || (tensor.Storage.Offset & 3) == 0;
         return isFourWide;
-    }
-
-    /// <summary>Thread = one value of the filter [K,R+1,S+1,C] of which <see cref="Conv2DGradientWindow.OfUpsampled"/> speaks.</summary>
-    internal readonly struct SummedFilterKernel(ArrayView<float> filter, int r, int s, int c, ArrayView<float> summed) : IElementKernel
-    {
-        public void Run(int i)
-        {
-            var at = new Pixel(i, r + 1, s + 1, c);
-            summed[i] = Tap(at, 0, 0) + Tap(at, 0, 1) + (Tap(at, 1, 0) + Tap(at, 1, 1));
-        }
-
-        private float Tap(Pixel at, int up, int left)
-        {
-            int row = at.H - up, column = at.W - left;
-            return (uint)row < (uint)r & (uint)column < (uint)s ? filter[(((((at.N * r) + row) * s) + column) * c) + at.C] : 0;
-        }
     }
 }

@@ -25,7 +25,7 @@ internal struct SourcePlace
     /// <summary>This index's part of the offset into the values, or what the source makes it from.</summary>
     public int Offset;
 
-    /// <summary>This index's part of an image row; of other sources, −1 outside the extents and 0 inside.</summary>
+    /// <summary>This index's part of an image row; of other sources, a row itself and, for a column, the rows that are inside there.</summary>
     public int Y;
 
     /// <summary>This index's part of an image column.</summary>
@@ -41,6 +41,9 @@ internal struct SourcePlace
 internal interface IOperandSource
 {
     static abstract bool IsFour { get; }
+
+    /// <summary>Whether offsets in a row differ as the columns do, which saves tiles their arithmetic.</summary>
+    static abstract bool AreColumnsNeighbours { get; }
 
     /// <summary>The memory that a column lies in.</summary>
     ArrayView<float> ValuesOf(SourcePlace column);
@@ -100,14 +103,16 @@ internal struct MatrixSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
+    public static bool AreColumnsNeighbours => true;
+
     public readonly ArrayView<float> ValuesOf(SourcePlace column) => Matrix;
 
     public readonly SourcePlace Row(int slice, int row)
-        => new() { Offset = (slice * SliceStride) + (row * Columns), Y = row < Rows ? 0 : -1 };
+        => new() { Offset = (slice * SliceStride) + (row * Columns), Y = row };
 
-    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < Columns ? 0 : -1 };
+    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < Columns ? Rows : 0 };
 
-    public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => row.Y < column.Y;
 
     public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
 }
@@ -135,6 +140,8 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
+    public static bool AreColumnsNeighbours => true;
+
     public readonly ArrayView<float> ValuesOf(SourcePlace column) => Filter;
 
     public readonly SourcePlace Row(int slice, int row)
@@ -143,12 +150,55 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
         int tapRow = TapsW.Divide(tap);
         int r = FirstR + (Stride * tapRow);
         int s = FirstS + (Stride * TapsW.Remainder(tap, tapRow));
-        return new SourcePlace { Offset = ((((K.Remainder(row, tap) * R) + r) * S) + s) * C, Y = row < Rows ? 0 : -1 };
+        return new SourcePlace { Offset = ((((K.Remainder(row, tap) * R) + r) * S) + s) * C, Y = row };
     }
 
-    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < C ? 0 : -1 };
+    public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < C ? Rows : 0 };
 
-    public readonly bool IsInside(SourcePlace row, SourcePlace column) => (row.Y | column.Y) >= 0;
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => row.Y < column.Y;
+
+    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
+}
+
+/// <summary>
+/// The filter turned to [C, R, S, K], as the gradient of the input needs it at a stride: row = c, column = (tap row, tap column, k) of every
+/// Stride-th tap from (FirstR, FirstS) on.
+/// </summary>
+internal struct FilterTapSource<TWidth> : IOperandSource
+    where TWidth : struct, IAccessWidth
+{
+    public ArrayView<float> Filter;
+    public Divisor K;
+
+    /// <summary>Taps of this class in a row.</summary>
+    public Divisor TapsW;
+
+    public int Rows;
+    public int Columns;
+    public int R;
+    public int S;
+    public int FirstR;
+    public int FirstS;
+    public int Stride;
+
+    public static bool IsFour => TWidth.IsFour;
+
+    public static bool AreColumnsNeighbours => false;
+
+    public readonly ArrayView<float> ValuesOf(SourcePlace column) => Filter;
+
+    public readonly SourcePlace Row(int slice, int row) => new() { Offset = row * R * S * K.Value, Y = row };
+
+    public readonly SourcePlace Column(int column)
+    {
+        int tap = K.Divide(column);
+        int tapRow = TapsW.Divide(tap);
+        int r = FirstR + (Stride * tapRow);
+        int s = FirstS + (Stride * TapsW.Remainder(tap, tapRow));
+        return new SourcePlace { Offset = (((r * S) + s) * K.Value) + K.Remainder(column, tap), Y = column < Columns ? Rows : 0 };
+    }
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column) => row.Y < column.Y;
 
     public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
 }

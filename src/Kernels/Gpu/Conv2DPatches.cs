@@ -74,6 +74,8 @@ internal struct PatchSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
+    public static bool AreColumnsNeighbours => false;
+
     public readonly ArrayView<float> ValuesOf(SourcePlace column) => Image;
 
     public readonly SourcePlace Row(int slice, int row)
@@ -112,6 +114,8 @@ internal struct JoinedPatchSource<TWidth> : IOperandSource
 
     public static bool IsFour => TWidth.IsFour;
 
+    public static bool AreColumnsNeighbours => false;
+
     public readonly ArrayView<float> ValuesOf(SourcePlace column) => column.Offset >= 0 ? First : Second;
 
     public readonly SourcePlace Row(int slice, int row) => Window.Row(row);
@@ -147,6 +151,8 @@ internal struct UpsampledPatchSource<TWidth> : IOperandSource
     public ArrayView<float> Image;
 
     public static bool IsFour => TWidth.IsFour;
+
+    public static bool AreColumnsNeighbours => false;
 
     public readonly ArrayView<float> ValuesOf(SourcePlace column) => Image;
 

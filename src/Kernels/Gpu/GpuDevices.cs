@@ -103,10 +103,10 @@ internal sealed partial class GpuBackend
         }
     }
 
-    /// <summary>Tensor cores multiply TF32 from compute capability 8.0 on.</summary>
+    /// <summary>Tensor cores multiply TF32 and BF16 from compute capability 8.0 on.</summary>
     private static Precision[] Precisions(ILGPU.Runtime.Device device)
         => device is CudaDevice { Architecture: { } architecture } && architecture >= CudaArchitecture.SM_80
-            ? [Precision.Float32, Precision.Tf32] : [Precision.Float32];
+            ? [Precision.Float32, Precision.Tf32, Precision.Bf16] : [Precision.Float32];
 
     private static string? Problem(ILGPU.Runtime.Device device)
     {

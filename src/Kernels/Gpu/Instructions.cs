@@ -14,7 +14,7 @@ namespace Diffusion.Gpu.Kernels;
 /// as methods without a body; <see cref="InstructionText"/> writes their PTX while ILGPU compiles.
 /// </summary>
 /// <remarks>They go through ILGPU's public registry of intrinsics. Any other backend refuses to compile a kernel that calls one, so only
-/// <see cref="CudaTile{TShape}"/> does. Sums and fragments are registers that PTX names, never values of the kernel: what passes through
+/// <see cref="CudaTile{TShape, TElement}"/> does. Sums and fragments are registers that PTX names, never values of the kernel: what passes through
 /// ILGPU's inline assembly by reference would lie in local memory.</remarks>
 internal static class Instructions
 {
@@ -37,13 +37,18 @@ internal static class Instructions
         where TShape : struct, ITileShape
         => throw OnlyOnCuda();
 
-    /// <summary>Starts a copy to byte <paramref name="target"/> of shared memory: 4 or 16 bytes, or as many zeros.</summary>
-    /// <param name="target">A multiple of the width.</param>
-    /// <param name="source">In global memory; not read where <paramref name="bytes"/> is 0.</param>
-    /// <param name="bytes">The width, or 0 for zeros.</param>
+    /// <summary>The value, which the assembler cannot compute again.</summary>
     [IntrinsicImplementation]
-    internal static void Copy<TVector>(int target, ref TVector source, int bytes)
-        where TVector : unmanaged
+    internal static int Hold(int value) => throw OnlyOnCuda();
+
+    /// <summary>Starts a copy of 16 bytes, or as many zeros, to byte <paramref name="target"/> of shared memory.</summary>
+    /// <param name="target">A multiple of 16.</param>
+    /// <param name="source">In global memory, at a multiple of 16.</param>
+    /// <param name="distance">Bytes from there to what is copied, a constant.</param>
+    /// <param name="bytes">16, or 0 for zeros: nothing is read then.</param>
+    [IntrinsicImplementation]
+    internal static void Copy<TValue>(int target, ref TValue source, int distance, int bytes)
+        where TValue : unmanaged
         => throw OnlyOnCuda();
 
     /// <summary>Closes the group of copies that this thread started since the last call.</summary>
@@ -52,38 +57,42 @@ internal static class Instructions
 
     /// <summary>Waits until all but the newest Stages − 2 groups of this thread's copies have landed.</summary>
     [IntrinsicImplementation]
-    internal static void Wait<TShape>()
-        where TShape : struct, ITileShape
+    internal static void Wait()
         => throw OnlyOnCuda();
 
     /// <summary>Waits for all of this thread's copies.</summary>
     [IntrinsicImplementation]
     internal static void Drain() => throw OnlyOnCuda();
 
-    /// <summary>Loads and rounds the left fragments of half a stage, <paramref name="half"/> being a constant; see <see cref="ITile"/>.</summary>
+    /// <summary>Loads the left fragments of half a stage, <paramref name="half"/> being a constant; see <see cref="ITile"/>.</summary>
     [IntrinsicImplementation]
-    internal static void LoadLeft<TShape, TOrder>(int address, int half)
+    internal static void LoadLeft<TShape, TElement, TOrder>(int address, int half)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
 
-    /// <summary>Loads and rounds the right fragments of half a stage. <paramref name="half"/> is a constant.</summary>
+    /// <summary>Loads the right fragments of half a stage. <paramref name="half"/> is a constant.</summary>
     [IntrinsicImplementation]
-    internal static void LoadRight<TShape, TOrder>(int address, int half)
+    internal static void LoadRight<TShape, TElement, TOrder>(int address, int half)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
 
     /// <summary>Adds the products of all left and right fragments to the sums.</summary>
     [IntrinsicImplementation]
-    internal static void Step<TShape>()
+    internal static void Step<TShape, TElement>()
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         => throw OnlyOnCuda();
 
     /// <summary>Writes 16 lines of the warp's sums to shared memory.</summary>
     [IntrinsicImplementation]
-    internal static void Spill<TShape>(int fragment, int target)
+    internal static void Spill<TShape, TElement, TLeftOrder>(int fragment, int target)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
+        where TLeftOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
 
     internal static NotSupportedException OnlyOnCuda() => new("tensor cores are NVIDIA's; other devices run EmulatedTile");
@@ -104,25 +113,29 @@ internal static class InstructionText
             Write(code, $"mov.f32 sum{i}, 0f00000000;");
     }
 
-    public static void Copy<TVector>(PTXBackend backend, PTXCodeGenerator code, Value call)
-        where TVector : unmanaged
+    /// <summary>Every lane gives itself the value: the assembler takes what comes out of a shuffle for unknown.</summary>
+    public static void Hold(PTXBackend backend, PTXCodeGenerator code, Value call)
     {
-        // 16 bytes pass the first cache by: the next stage never reads them again. Narrower copies cannot.
-        int width = System.Runtime.CompilerServices.Unsafe.SizeOf<TVector>();
-        Write(code, $"{{ .reg .u32 s; add.u32 s, sharedBase, {Argument(code, call, 0)}; "
-            + $"cp.async.{(width == 16 ? "cg" : "ca")}.shared.global [s], [{Argument(code, call, 1)}], {width}, {Argument(code, call, 2)}; }}");
+        string result = "%" + PTXRegisterAllocator.GetStringRepresentation(code.AllocateHardware(call));
+        Write(code, $"{{ .reg .b32 lane; mov.u32 lane, %laneid; shfl.sync.idx.b32 {result}, {Argument(code, call, 0)}, lane, 31, 0xffffffff; }}");
     }
+
+    /// <summary>Past the first cache: the next stage never reads the bytes again.</summary>
+    public static void Copy<TValue>(PTXBackend backend, PTXCodeGenerator code, Value call)
+        where TValue : unmanaged
+        => Write(code, $"{{ .reg .u32 s; add.u32 s, sharedBase, {Argument(code, call, 0)}; "
+            + $"cp.async.cg.shared.global [s], [{Argument(code, call, 1)}+{Constant(call, 2)}], 16, {Argument(code, call, 3)}; }}");
 
     public static void Commit(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.commit_group;");
 
-    public static void Wait<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
-        where TShape : struct, ITileShape
-        => Write(code, $"cp.async.wait_group {TShape.Stages - 2};");
+    public static void Wait(PTXBackend backend, PTXCodeGenerator code, Value call)
+        => Write(code, $"cp.async.wait_group {TileLayout.Stages - 2};");
 
     public static void Drain(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.wait_all;");
 
-    public static void LoadLeft<TShape, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
+    public static void LoadLeft<TShape, TElement, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.LeftFragments;
@@ -130,20 +143,24 @@ internal static class InstructionText
         int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(code, "left", fragments, address, half);
+        else if (TElement.ByteShift == 1)
+            LoadTransposed(code, "left", fragments, address, half, TShape.LineShift);
         else
         {
-            // A fragment's four registers: lines g and g + 8 at depth t, then both at depth t + 4.
-            for (int eight = 0; eight < 2 * fragments; eight++)
+            // A fragment's four registers: two lines at depth t, then both at depth t + 4.
+            for (int i = 0; i < fragments; i++)
             {
-                int register = (4 * (eight / 2)) + (eight % 2);
-                LoadWords(code, $"left{register}", $"left{register + 2}", address, half, eight, TShape.LineShift);
+                int first = TileLayout.Repeat(64 * i) + TileLayout.HalfPanel(half, TShape.LineShift);
+                int far = first + (4 * sizeof(float) << TShape.LineShift);
+                Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(64 * i)}; add.u32 s, s, sharedBase; "
+                    + $"ld.shared.v2.b32 {List("left", 4 * i, 2)}, [s+{first}]; ld.shared.v2.b32 {List("left", (4 * i) + 2, 2)}, [s+{far}]; }}");
             }
         }
-        Round(code, "left", 4 * fragments);
     }
 
-    public static void LoadRight<TShape, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
+    public static void LoadRight<TShape, TElement, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.RightFragments;
@@ -151,16 +168,24 @@ internal static class InstructionText
         int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(code, "right", fragments / 2, address, half);
+        else if (TElement.ByteShift == 1)
+            LoadTransposed(code, "right", fragments / 2, address, half, TShape.ColumnShift);
         else
         {
-            for (int fragment = 0; fragment < fragments; fragment++)
-                LoadWords(code, $"right{2 * fragment}", $"right{(2 * fragment) + 1}", address, half, fragment, TShape.ColumnShift);
+            // Two registers: a column at depth t and at depth t + 4.
+            for (int i = 0; i < fragments; i++)
+            {
+                int first = TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, TShape.ColumnShift);
+                int far = first + (4 * sizeof(float) << TShape.ColumnShift);
+                Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(32 * i)}; add.u32 s, s, sharedBase; "
+                    + $"ld.shared.b32 right{2 * i}, [s+{first}]; ld.shared.b32 right{(2 * i) + 1}, [s+{far}]; }}");
+            }
         }
-        Round(code, "right", 2 * fragments);
     }
 
-    public static void Step<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+    public static void Step<TShape, TElement>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
     {
         int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
         for (int i = 0; i < lefts; i++)
@@ -168,18 +193,19 @@ internal static class InstructionText
             for (int j = 0; j < rights; j++)
             {
                 string sums = List("sum", 4 * ((i * rights) + j), 4);
-                Write(code, "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-                    + $"{sums}, {List("left", 4 * i, 4)}, {List("right", 2 * j, 2)}, {sums};");
+                Write(code, $"{TElement.Product} {sums}, {List("left", 4 * i, 4)}, {List("right", 2 * j, 2)}, {sums};");
             }
         }
     }
 
-    public static void Spill<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
+    public static void Spill<TShape, TElement, TLeftOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
+        where TLeftOrder : struct, IOperandOrder
     {
         // Registers have fixed names while the fragment is a number: every line of fragments has its stores, under a predicate.
         int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
-        int eightLines = 8 * sizeof(float) * TileLayout.SpillPitch<TShape>();
+        int step = sizeof(float) * TileLayout.SpillStep<TElement, TLeftOrder>() * TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
         Write(code, $"{{ .reg .u32 s; .reg .pred p; add.u32 s, sharedBase, {Argument(code, call, 1)};");
         for (int i = 0; i < lefts; i++)
         {
@@ -188,7 +214,7 @@ internal static class InstructionText
             {
                 int first = 4 * ((i * rights) + j);
                 Write(code, $"@p st.shared.v2.f32 [s+{32 * j}], {List("sum", first, 2)};");
-                Write(code, $"@p st.shared.v2.f32 [s+{(32 * j) + eightLines}], {List("sum", first + 2, 2)};");
+                Write(code, $"@p st.shared.v2.f32 [s+{(32 * j) + step}], {List("sum", first + 2, 2)};");
             }
         }
         Write(code, "}");
@@ -203,21 +229,15 @@ internal static class InstructionText
         Write(code, "}");
     }
 
-    /// <summary>Two words, four depths apart, of the index-th eight lines of half a stage. The layout's exclusive-or acts on four eights
-    /// alone, so the addresses of all others are a constant away.</summary>
-    private static void LoadWords(PTXCodeGenerator code, string near, string far, string address, int half, int index, int extentShift)
-    {
-        int first = (8 * half * sizeof(float) << extentShift) + (32 * (index & ~3));
-        Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {32 * (index & 3)}; add.u32 s, s, sharedBase; "
-            + $"ld.shared.b32 {near}, [s+{first}]; ld.shared.b32 {far}, [s+{first + (4 * sizeof(float) << extentShift)}]; }}");
-    }
-
-    /// <summary>To TF32, to nearest: matrix instructions would cut the low 13 bits off. NaN stays NaN, which an added half would not keep.
-    /// </summary>
-    private static void Round(PTXCodeGenerator code, string bank, int count)
+    /// <summary>The same of 16-bit values whose depth lies in rows: each matrix is turned on its way.</summary>
+    private static void LoadTransposed(PTXCodeGenerator code, string bank, int count, string address, int half, int extentShift)
     {
         for (int i = 0; i < count; i++)
-            Write(code, $"cvt.rna.tf32.f32 {bank}{i}, {bank}{i};");
+        {
+            Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(32 * i)}; add.u32 s, s, sharedBase; "
+                + $"ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {List(bank, 4 * i, 4)}, "
+                + $"[s+{TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, extentShift)}]; }}");
+        }
     }
 
     internal static string List(string bank, int first, int count)

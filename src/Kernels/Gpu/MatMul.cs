@@ -8,40 +8,47 @@ internal sealed partial class GpuBackend
         if (c.Tensor is null)
             return;
         int columnsA = s.TransposeA ? s.M : s.K, columnsB = s.TransposeB ? s.K : s.N;
-        if (IsFourWide(columnsA, a) && IsFourWide(columnsB, b) && IsFourWide(s.N, c.Tensor))
-            MatMulImplicitGemm<FourWide>(s, a, b, c);
+        using Operand left = Stage(a, columnsA), right = Stage(b, columnsB);
+        bool isFourWide = IsFourWide(s.N, c.Tensor);
+        if (isFourWide && (UsesTiles || (IsFourWide(columnsA, a) && IsFourWide(columnsB, b))))
+            MatMulImplicitGemm<FourWide, FourWide>(s, left, right, c);
+        else if (UsesTiles)
+            MatMulImplicitGemm<FourWide, OneWide>(s, left, right, c);
         else
-            MatMulImplicitGemm<OneWide>(s, a, b, c);
+            MatMulImplicitGemm<OneWide, OneWide>(s, left, right, c);
     }
 
-    private void MatMulImplicitGemm<TWidth>(in MatMulShape s, Tensor a, Tensor b, GradientTarget c)
+    private void MatMulImplicitGemm<TWidth, TResultWidth>(in MatMulShape s, Operand a, Operand b, GradientTarget c)
         where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
     {
         if (s.TransposeA)
-            MatMulImplicitGemm<TWidth, RowsAreDepth>(s, a, b, c);
+            MatMulImplicitGemm<TWidth, TResultWidth, RowsAreDepth>(s, a, b, c);
         else
-            MatMulImplicitGemm<TWidth, ColumnsAreDepth>(s, a, b, c);
+            MatMulImplicitGemm<TWidth, TResultWidth, ColumnsAreDepth>(s, a, b, c);
     }
 
-    private void MatMulImplicitGemm<TWidth, TOrderA>(in MatMulShape s, Tensor a, Tensor b, GradientTarget c)
+    private void MatMulImplicitGemm<TWidth, TResultWidth, TOrderA>(in MatMulShape s, Operand a, Operand b, GradientTarget c)
         where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
         where TOrderA : struct, IOperandOrder
     {
         if (s.TransposeB)
-            MatMulImplicitGemm<TWidth, TOrderA, ColumnsAreDepth>(s, a, b, c);
+            MatMulImplicitGemm<TWidth, TResultWidth, TOrderA, ColumnsAreDepth>(s, a, b, c);
         else
-            MatMulImplicitGemm<TWidth, TOrderA, RowsAreDepth>(s, a, b, c);
+            MatMulImplicitGemm<TWidth, TResultWidth, TOrderA, RowsAreDepth>(s, a, b, c);
     }
 
     /// <summary>Slices are the matrices of the batch.</summary>
-    private void MatMulImplicitGemm<TWidth, TOrderA, TOrderB>(in MatMulShape s, Tensor a, Tensor b, GradientTarget c)
+    private void MatMulImplicitGemm<TWidth, TResultWidth, TOrderA, TOrderB>(in MatMulShape s, Operand a, Operand b, GradientTarget c)
         where TWidth : struct, IAccessWidth
+        where TResultWidth : struct, IAccessWidth
         where TOrderA : struct, IOperandOrder
         where TOrderB : struct, IOperandOrder
-        => Multiply<MatrixSource<TWidth>, TOrderA, MatrixSource<TWidth>, TOrderB, MatrixResult<TWidth>>(
-            Matrices<TWidth>(a, TOrderA.ColumnsAreDepth, s.M, s.K),
-            Matrices<TWidth>(b, TOrderB.ColumnsAreDepth, s.N, s.K),
-            new MatrixResult<TWidth>
+        => Multiply<MatrixSource<TWidth>, TOrderA, MatrixSource<TWidth>, TOrderB, MatrixResult<TResultWidth>>(
+            Matrices<TWidth>(a, s.TransposeA ? s.K : s.M),
+            Matrices<TWidth>(b, s.TransposeB ? s.N : s.K),
+            new MatrixResult<TResultWidth>
             {
                 Values = View(c.Tensor!),
                 Lines = s.M,
@@ -51,13 +58,13 @@ internal sealed partial class GpuBackend
             },
             Product(s.M, s.N, s.K, s.Batch));
 
-    private static MatrixSource<TWidth> Matrices<TWidth>(Tensor values, bool columnsAreDepth, int lines, int depth)
+    private static MatrixSource<TWidth> Matrices<TWidth>(Operand values, int rows)
         where TWidth : struct, IAccessWidth
         => new()
         {
-            Matrix = View(values),
-            Rows = columnsAreDepth ? lines : depth,
-            Columns = columnsAreDepth ? depth : lines,
-            SliceStride = lines * depth,
+            Matrix = values.Values,
+            Rows = rows,
+            Columns = values.Columns,
+            SliceStride = rows * values.Columns,
         };
 }

@@ -42,7 +42,7 @@ internal sealed class ConvolutionData(Device device, Conv2DShape s)
     /// <summary>Computes everything and compares it with the reference.</summary>
     public float[][] AssertMatches(double tolerance)
     {
-        _reference ??= new ConvolutionReference(s, _x, _filter, _dy);
+        _reference ??= new ConvolutionReference(s, Rounding.Of(device.Precision), _x, _filter, _dy);
         float[][] results = Run();
         Assert.Multiple(() =>
         {

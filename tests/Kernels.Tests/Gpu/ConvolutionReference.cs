@@ -1,21 +1,22 @@
 namespace Diffusion.Gpu.Kernels.Tests;
 
-/// <summary>A convolution and its gradients in double precision from values rounded to TF32: textbook loops over every product.</summary>
+/// <summary>A convolution and its gradients in double precision from values rounded as tensor cores want them: textbook loops over every
+/// product.</summary>
 /// <remarks>Beside each sum stands the sum of the products' magnitudes, which bounds what rounding may do to it.</remarks>
 internal sealed class ConvolutionReference
 {
     private readonly Conv2DShape _shape;
 
-    public ConvolutionReference(Conv2DShape s, float[] x, float[] filter, float[] dy)
+    public ConvolutionReference(Conv2DShape s, Rounding rounding, float[] x, float[] filter, float[] dy)
     {
         _shape = s;
         (Output, InputGradient, FilterGradient) = (new Sums(dy.Length), new Sums(x.Length), new Sums(filter.Length));
-        double[] xs = Array.ConvertAll(x, Round), filters = Array.ConvertAll(filter, Round), dys = Array.ConvertAll(dy, Round);
+        double[] xs = rounding.Round(x), filters = rounding.Round(filter), dys = rounding.Round(dy);
         Visit((i, f, o) =>
         {
-            Output.Add(o, xs[i] * filters[f]);
-            InputGradient.Add(i, dys[o] * filters[f]);
-            FilterGradient.Add(f, dys[o] * xs[i]);
+            Output.Add(o, rounding.Gain * xs[i] * filters[f]);
+            InputGradient.Add(i, rounding.Gain * dys[o] * filters[f]);
+            FilterGradient.Add(f, rounding.Gain * dys[o] * xs[i]);
         });
     }
 
@@ -24,15 +25,6 @@ internal sealed class ConvolutionReference
     public Sums InputGradient { get; }
 
     public Sums FilterGradient { get; }
-
-    /// <summary>To the nearest value of 10 bits of mantissa, halves away from zero, computed apart from the kernels: by scaling.</summary>
-    public static double Round(float x)
-    {
-        if (x == 0 || !float.IsFinite(x))
-            return x;
-        double unit = Math.Pow(2, Math.Max(Math.ILogB(x), -126) - 10);
-        return Math.Round(x / unit, MidpointRounding.AwayFromZero) * unit;
-    }
 
     private void Visit(Action<int, int, int> product)
     {

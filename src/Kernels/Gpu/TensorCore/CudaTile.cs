@@ -3,8 +3,9 @@ using ILGPU;
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>Tensor cores and asynchronous copies of an NVIDIA GPU of compute capability 8.0 or later.</summary>
-internal struct CudaTile<TShape> : ITile
+internal struct CudaTile<TShape, TElement> : ITile
     where TShape : struct, ITileShape
+    where TElement : struct, ITileElement
 {
     public static TileMemory Open()
     {
@@ -14,25 +15,34 @@ internal struct CudaTile<TShape> : ITile
         return new TileMemory { Shared = shared };
     }
 
-    public static void Copy<TVector>(TileMemory memory, int target, ref TVector source, bool isInside)
-        where TVector : unmanaged
-        => Instructions.Copy(target, ref source, isInside ? Interop.SizeOf<TVector>() : 0);
+    public static int Hold(int value) => Instructions.Hold(value);
+
+    public static void Copy(TileMemory memory, int target, ArrayView<float> values, int offset, int bytes, bool isInside)
+    {
+        // The address of a value of its own width takes one instruction, that of a piece a shift more.
+        if (TElement.ByteShift == 2)
+            Instructions.Copy(target, ref values[offset], bytes, isInside ? 16 : 0);
+        else
+            Instructions.Copy(target, ref values.Cast<ushort>()[offset], bytes, isInside ? 16 : 0);
+    }
 
     public static void Commit() => Instructions.Commit();
 
-    public static void Wait() => Instructions.Wait<TShape>();
+    public static void Wait() => Instructions.Wait();
 
     public static void Drain() => Instructions.Drain();
 
     public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
-        => Instructions.LoadLeft<TShape, TOrder>(address, half);
+        => Instructions.LoadLeft<TShape, TElement, TOrder>(address, half);
 
     public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
-        => Instructions.LoadRight<TShape, TOrder>(address, half);
+        => Instructions.LoadRight<TShape, TElement, TOrder>(address, half);
 
-    public static void Step(TileMemory memory) => Instructions.Step<TShape>();
+    public static void Step(TileMemory memory) => Instructions.Step<TShape, TElement>();
 
-    public static void Spill(TileMemory memory, int fragment, int word) => Instructions.Spill<TShape>(fragment, word << 2);
+    public static void Spill<TLeftOrder>(TileMemory memory, int fragment, int word)
+        where TLeftOrder : struct, IOperandOrder
+        => Instructions.Spill<TShape, TElement, TLeftOrder>(fragment, word << 2);
 }

@@ -9,8 +9,9 @@ namespace Diffusion.Gpu.Kernels;
 /// <remarks>Lanes publish the addresses that they would give to a fragment load and the registers that they would hold, so a wrong address,
 /// lane or stage gives wrong numbers here too. Copies land at once, which is the earliest moment that hardware may choose: overwriting
 /// a stage in use is seen, a missing wait, a missing barrier and a slip in <see cref="InstructionText"/> are not.</remarks>
-internal struct EmulatedTile<TShape> : ITile
+internal struct EmulatedTile<TShape, TElement> : ITile
     where TShape : struct, ITileShape
+    where TElement : struct, ITileElement
 {
     private static int LeftRegisters => 4 * TileShape<TShape>.LeftFragments;
 
@@ -23,8 +24,8 @@ internal struct EmulatedTile<TShape> : ITile
         var memory = new TileMemory
         {
             Shared = SharedMemory.Allocate<F4>(TileShape<TShape>.SharedBytes >> 4),
-            Fragments = SharedMemory.Allocate<float>(TileShape<TShape>.Threads * RegistersOfLane),
-            Addresses = SharedMemory.Allocate<int>(TileShape<TShape>.Threads * 2),
+            Fragments = SharedMemory.Allocate<uint>(TileLayout.Threads * RegistersOfLane),
+            Addresses = SharedMemory.Allocate<int>(TileLayout.Threads * 2),
             Sums = LocalMemory.Allocate<float>(SumsOfLane),
         };
         for (int i = 0; i < SumsOfLane; i++)
@@ -32,15 +33,14 @@ internal struct EmulatedTile<TShape> : ITile
         return memory;
     }
 
-    public static void Copy<TVector>(TileMemory memory, int target, ref TVector source, bool isInside)
-        where TVector : unmanaged
+    public static int Hold(int value) => value;
+
+    public static void Copy(TileMemory memory, int target, ArrayView<float> values, int offset, int bytes, bool isInside)
     {
-        var slots = memory.Shared.Cast<TVector>();
-        int slot = Interop.SizeOf<TVector>() == 16 ? target >> 4 : target >> 2;
         if (isInside)
-            slots[slot] = source;
+            memory.Shared[target >> 4] = values.Cast<F4>()[(offset >> TileLayout.PieceShift<TElement>()) + (bytes >> 4)];
         else
-            slots[slot] = default;
+            memory.Shared[target >> 4] = default;
     }
 
     public static void Commit()
@@ -58,14 +58,18 @@ internal struct EmulatedTile<TShape> : ITile
     public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
     {
+        int fragments = TileShape<TShape>.LeftFragments;
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(memory, 0, 0, LeftRegisters >> 2, address, half);
+            LoadMatrices(memory, 0, 0, fragments, address ^ (TileLayout.HalfStageBytes * half));
+        else if (TElement.ByteShift == 1)
+            LoadTransposed(memory, 0, 0, fragments, address + TileLayout.HalfPanel(half, TShape.LineShift));
         else
         {
-            for (int eight = 0; eight < LeftRegisters >> 1; eight++)
+            for (int i = 0; i < fragments; i++)
             {
-                int register = ((eight >> 1) << 2) + (eight & 1);
-                LoadWords(memory, register, register + 2, address, half, eight, TShape.LineShift);
+                int word = Word(address, 64 * i, half, TShape.LineShift);
+                LoadWords(memory, 4 * i, 1, word);
+                LoadWords(memory, (4 * i) + 2, 1, word + (4 << TShape.LineShift));
             }
         }
     }
@@ -73,19 +77,22 @@ internal struct EmulatedTile<TShape> : ITile
     public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
         where TOrder : struct, IOperandOrder
     {
+        int fragments = TileShape<TShape>.RightFragments;
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(memory, TileShape<TShape>.Threads, LeftRegisters, TileShape<TShape>.RightFragments >> 1, address, half);
+            LoadMatrices(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address ^ (TileLayout.HalfStageBytes * half));
+        else if (TElement.ByteShift == 1)
+        {
+            LoadTransposed(memory, TileLayout.Threads, LeftRegisters, fragments >> 1,
+                address + TileLayout.HalfPanel(half, TShape.ColumnShift));
+        }
         else
         {
-            for (int fragment = 0; fragment < TileShape<TShape>.RightFragments; fragment++)
-            {
-                int register = LeftRegisters + (2 * fragment);
-                LoadWords(memory, register, register + 1, address, half, fragment, TShape.ColumnShift);
-            }
+            for (int i = 0; i < fragments; i++)
+                LoadWords(memory, LeftRegisters + (2 * i), 4 << TShape.ColumnShift, Word(address, 32 * i, half, TShape.ColumnShift));
         }
     }
 
-    /// <summary>mma: lane l sums lines l / 4 and l / 4 + 8, columns 2·(l % 4) and the next, over a depth of 8.</summary>
+    /// <summary>mma: lane l sums lines l / 4 and l / 4 + 8, columns 2·(l % 4) and the next, over eight words of depth.</summary>
     public static void Step(TileMemory memory)
     {
         Group.Barrier();
@@ -97,61 +104,73 @@ internal struct EmulatedTile<TShape> : ITile
             int fromLeft = (left << 2) + ((sum >> 1) & 1), fromRight = LeftRegisters + (2 * right);
             int leftLane = lane & ~3, rightLane = (((lane & 3) << 1) + (sum & 1)) << 2;
             float value = memory.Sums[sum];
-            for (int depth = 0; depth < 8; depth++)
+            for (int word = 0; word < 8; word++)
             {
-                value += memory.Fragments[Register(fromLeft + ((depth >> 2) << 1), leftLane + (depth & 3))]
-                    * memory.Fragments[Register(fromRight + (depth >> 2), rightLane + (depth & 3))];
+                value = TElement.MultiplyAdd(memory.Fragments[Register(fromLeft + ((word >> 2) << 1), leftLane + (word & 3))],
+                    memory.Fragments[Register(fromRight + (word >> 2), rightLane + (word & 3))], value);
             }
             memory.Sums[sum] = value;
         }
         Group.Barrier();
     }
 
-    public static void Spill(TileMemory memory, int fragment, int word)
+    public static void Spill<TLeftOrder>(TileMemory memory, int fragment, int word)
+        where TLeftOrder : struct, IOperandOrder
     {
         var floats = memory.Shared.Cast<float>();
         int perFragment = 4 * TileShape<TShape>.RightFragments;
+        int step = TileLayout.SpillStep<TElement, TLeftOrder>() * TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
         for (int i = 0; i < perFragment; i++)
-        {
-            floats[word + (((i >> 1) & 1) * 8 * TileLayout.SpillPitch<TShape>()) + ((i >> 2) << 3) + (i & 1)]
-                = memory.Sums[(fragment * perFragment) + i];
-        }
+            floats[word + (((i >> 1) & 1) * step) + ((i >> 2) << 3) + (i & 1)] = memory.Sums[(fragment * perFragment) + i];
     }
 
     /// <summary>ldmatrix .x4: lane 8m + r names row r of matrix m; lane l receives word l % 4 of row l / 4 of each.</summary>
-    private static void LoadMatrices(TileMemory memory, int firstAddress, int firstRegister, int count, int address, int half)
+    private static void LoadMatrices(TileMemory memory, int firstAddress, int firstRegister, int count, int address)
     {
-        var words = memory.Shared.Cast<float>();
+        var words = memory.Shared.Cast<uint>();
         int lane = Group.IdxX & 31;
-        memory.Addresses[firstAddress + Group.IdxX] = address ^ (TileLayout.HalfStageBytes * half);
+        memory.Addresses[firstAddress + Group.IdxX] = address;
         Group.Barrier();
         for (int matrix = 0; matrix < 4; matrix++)
         {
             int namer = (Group.IdxX & ~31) + (matrix << 3) + (lane >> 2);
             int word = (memory.Addresses[firstAddress + namer] >> 2) + (lane & 3);
             for (int i = 0; i < count; i++)
+                memory.Fragments[Register(firstRegister + (i << 2) + matrix, lane)] = words[word + (i * 16 * (TileLayout.LineBytes >> 2))];
+        }
+    }
+
+    /// <summary>ldmatrix .x4 .trans: lane l receives value l / 4 of rows 2·(l % 4) and the next of each matrix.</summary>
+    private static void LoadTransposed(TileMemory memory, int firstAddress, int firstRegister, int count, int address)
+    {
+        int lane = Group.IdxX & 31;
+        memory.Addresses[firstAddress + Group.IdxX] = address;
+        Group.Barrier();
+        for (int matrix = 0; matrix < 4; matrix++)
+        {
+            int namer = firstAddress + (Group.IdxX & ~31) + (matrix << 3) + ((lane & 3) << 1);
+            int low = memory.Addresses[namer], high = memory.Addresses[namer + 1];
+            for (int i = 0; i < count; i++)
             {
                 memory.Fragments[Register(firstRegister + (i << 2) + matrix, lane)]
-                    = Round(words[word + (i * 16 * (TileLayout.LineBytes >> 2))]);
+                    = Half(memory, low, i, lane >> 2) | (Half(memory, high, i, lane >> 2) << 16);
             }
         }
     }
 
-    private static void LoadWords(TileMemory memory, int near, int far, int address, int half, int index, int extentShift)
+    private static uint Half(TileMemory memory, int address, int index, int value)
+        => memory.Shared.Cast<ushort>()[(((address ^ TileLayout.Spread(32 * index)) + TileLayout.Repeat(32 * index)) >> 1) + value];
+
+    /// <summary>ld.shared: this lane's word, and the one that lies <paramref name="step"/> words behind it.</summary>
+    private static void LoadWords(TileMemory memory, int register, int step, int word)
     {
-        var words = memory.Shared.Cast<float>();
-        int lane = Group.IdxX & 31, word = ((address ^ (32 * (index & 3))) >> 2) + ((8 * half) << extentShift) + (8 * (index & ~3));
-        memory.Fragments[Register(near, lane)] = Round(words[word]);
-        memory.Fragments[Register(far, lane)] = Round(words[word + (4 << extentShift)]);
+        var words = memory.Shared.Cast<uint>();
+        memory.Fragments[Register(register, Group.IdxX & 31)] = words[word];
+        memory.Fragments[Register(register + 1, Group.IdxX & 31)] = words[word + step];
     }
 
-    /// <summary>cvt.rna.tf32: to nearest, halves away from zero; NaN stays NaN.</summary>
-    private static float Round(float x)
-    {
-        uint bits = Interop.FloatAsInt(x);
-        bool isFinite = (bits & 0x7F800000u) != 0x7F800000u;
-        return isFinite ? Interop.IntAsFloat((bits + 0x1000u) & 0xFFFFE000u) : x;
-    }
+    private static int Word(int address, int bytes, int half, int extentShift)
+        => ((address ^ TileLayout.Spread(bytes)) + TileLayout.Repeat(bytes) + TileLayout.HalfPanel(half, extentShift)) >> 2;
 
     private static int Register(int index, int lane) => ((Group.IdxX >> 5) * RegistersOfLane * 32) + (index << 5) + lane;
 }

@@ -2,19 +2,18 @@ using ILGPU;
 
 namespace Diffusion.Gpu.Kernels;
 
-/// <summary>Where a matrix product goes: to the portable tile in 32 bits, to tensor cores in TF32.</summary>
+/// <summary>Where a matrix product goes: to the portable tile in 32 bits, to tensor cores in TF32 or BF16.</summary>
 internal sealed partial class GpuBackend
 {
-    /// <summary>A tile for every product whose operands are four wide, or null to choose: what tests and comparisons set.</summary>
+    /// <summary>A tile for every product on tensor cores, or null to choose: what tests and comparisons set.</summary>
     internal TileSize? OnlyTile { get; set; }
 
+    /// <summary>Whether products go to tensor cores, for which <see cref="Stage(Tensor, int)"/> makes operands ready.</summary>
+    private bool UsesTiles => Device.Precision != Precision.Float32;
+
     /// <summary>The tile that a product of these extents gets.</summary>
-    private TileSize TileFor<TLeft, TRight>(int lines, int columns, long parts)
-        where TLeft : struct, IOperandSource
-        where TRight : struct, IOperandSource
-        => Device.Precision == Precision.Float32 ? TileSize.Portable
-            : OnlyTile is { } only && TLeft.IsFour && TRight.IsFour ? only
-            : TileChoice.For(lines, columns, parts, TLeft.IsFour && TRight.IsFour);
+    private TileSize TileFor(int lines, int columns, long parts)
+        => !UsesTiles ? TileSize.Portable : OnlyTile ?? TileChoice.For(lines, columns, parts);
 
     private void Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result,
         GemmShape shape, TileSize? choice = null)
@@ -25,24 +24,40 @@ internal sealed partial class GpuBackend
         where TResult : struct, IResult
     {
         var arguments = new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape };
-        var tile = choice ?? TileFor<TLeft, TRight>(shape.Lines, shape.Columns, shape.Slices);
+        var tile = choice ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
         var groups = new Index3D(checked((int)(tile.Count(shape.Lines, shape.Columns) * shape.Slices)), 1, 1);
         if (tile == TileSize.Portable)
         {
             _launcher.Launch(ImplicitGemm.Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>, arguments, groups,
                 ImplicitGemm.Threads);
         }
-        else if (tile == TileSize.Of<Tile128x128>())
-            MultiplyTiles<Tile128x128, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
-        else if (tile == TileSize.Of<Tile128x64>())
-            MultiplyTiles<Tile128x64, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else if (Device.Precision == Precision.Bf16)
+            MultiplyTiles<BFloat16, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups, tile);
         else
-            MultiplyTiles<Tile64x64, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+            MultiplyTiles<TensorFloat32, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups, tile);
     }
 
-    private void MultiplyTiles<TShape, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+    private void MultiplyTiles<TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+        GemmArguments<TLeft, TRight, TResult> arguments, Index3D groups, TileSize tile)
+        where TElement : struct, ITileElement
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+    {
+        if (tile == TileSize.Of<Tile128x128>())
+            MultiplyTiles<Tile128x128, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else if (tile == TileSize.Of<Tile128x64>())
+            MultiplyTiles<Tile128x64, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else
+            MultiplyTiles<Tile64x64, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+    }
+
+    private void MultiplyTiles<TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
         GemmArguments<TLeft, TRight, TResult> arguments, Index3D groups)
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TLeft : struct, IOperandSource
         where TLeftOrder : struct, IOperandOrder
         where TRight : struct, IOperandSource
@@ -51,13 +66,15 @@ internal sealed partial class GpuBackend
     {
         if (_hasTensorCores)
         {
-            _launcher.Launch(TileGemm.Multiply<CudaTile<TShape>, TShape, TLeft, TLeftOrder, TRight, TRightOrder, TResult>, arguments,
-                groups, TileShape<TShape>.Threads, TileShape<TShape>.LeastGroups, TileShape<TShape>.SharedBytes);
+            _launcher.Launch(
+                TileGemm.Multiply<CudaTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
+                arguments, groups, TileLayout.Threads, TShape.LeastGroups, TileShape<TShape>.SharedBytes);
         }
         else
         {
-            _launcher.Launch(TileGemm.Multiply<EmulatedTile<TShape>, TShape, TLeft, TLeftOrder, TRight, TRightOrder, TResult>, arguments,
-                groups, TileShape<TShape>.Threads);
+            _launcher.Launch(
+                TileGemm.Multiply<EmulatedTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
+                arguments, groups, TileLayout.Threads);
         }
     }
 }

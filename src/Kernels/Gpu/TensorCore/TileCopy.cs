@@ -2,51 +2,65 @@ using ILGPU;
 
 namespace Diffusion.Gpu.Kernels;
 
-/// <summary>What a thread keeps of an operand all the time: up to eight lines where columns are the depth, else its column.</summary>
+/// <summary>What a thread keeps of an operand all the time.</summary>
 internal struct TilePlaces
 {
-    public SourcePlace P0, P1, P2, P3, P4, P5, P6, P7;
+    /// <summary>Its lines where columns are the depth, else its columns.</summary>
+    public SourcePlace P0, P1, P2, P3;
+
+    /// <summary>Its first depth of a stage.</summary>
+    public int Depth;
+
+    /// <summary>Byte of a stage that its first piece goes to.</summary>
+    public int Target;
 }
 
 /// <summary>Copies a stage's panel of one operand, gathering it from its source.</summary>
-/// <remarks>Neighbouring threads copy neighbouring vectors (16 bytes, or 4 where the source is not four wide) as they lie in memory, in
-/// 1 to 8 passes. Where columns are the depth, a thread copies one column of the stage for a line a pass; where rows
-/// are the depth, one column of the panel for a depth a pass. So a copy costs an addition, a comparison or two and its address.</remarks>
-internal static class TileCopy<TSource, TOrder>
+/// <remarks>Neighbouring threads copy neighbouring pieces of 16 bytes as they lie in memory. Where columns are the depth, four threads copy
+/// a line's 64 bytes, and a thread has the same piece of 2 or 4 lines, which stay the same from stage to stage: it looks up one column
+/// a stage. Where rows are the depth, eight threads copy 128 bytes of a row, and a thread has 1 to 4 such pieces, which stay the same,
+/// of 1 or 2 rows: it looks up those. So a copy costs two additions, two comparisons and its address.</remarks>
+internal static class TileCopy<TElement, TSource, TOrder>
+    where TElement : struct, ITileElement
     where TSource : struct, IOperandSource
     where TOrder : struct, IOperandOrder
 {
-    private static int WidthShift => TSource.IsFour ? 2 : 0;
+    /// <summary>Lines that a pass copies where columns are the depth: four threads each.</summary>
+    private const int LinesOfPass = TileLayout.Threads / 4;
+
+    /// <summary>Rows that a pass copies where rows are the depth: eight threads each.</summary>
+    private const int RowsOfPass = TileLayout.Threads / 8;
 
     /// <summary>What stays the same from stage to stage.</summary>
     /// <param name="source">The operand.</param>
     /// <param name="slice">Which matrix of the batch.</param>
     /// <param name="first">First line (or column, of the right operand) of the tile.</param>
+    /// <param name="panel">Byte of the panel in a stage.</param>
     /// <param name="extentShift">log2 of the tile's extent along the lines.</param>
-    public static TilePlaces Anchor<TShape>(TSource source, int slice, int first, int extentShift)
-        where TShape : struct, ITileShape
+    public static TilePlaces Anchor<TTile>(TSource source, int slice, int first, int panel, int extentShift)
+        where TTile : struct, ITile
     {
         TilePlaces places = default;
-        if (!TOrder.ColumnsAreDepth)
+        int pieceShift = TileLayout.PieceShift<TElement>(), index, step;
+        if (TOrder.ColumnsAreDepth)
         {
-            places.P0 = source.Column(first + (VectorOf(extentShift) << WidthShift));
-            return places;
+            (index, step) = (first + (Group.IdxX >> 2), LinesOfPass);
+            places.Depth = TTile.Hold((Group.IdxX & 3) << pieceShift);
         }
-        int line = first + PassOf(extentShift), step = LinesOfPass<TShape>(extentShift), passes = Passes<TShape>(extentShift);
-        places.P0 = source.Row(slice, line);
-        if (passes > 1)
-            places.P1 = source.Row(slice, line + step);
-        if (passes > 2)
+        else
         {
-            places.P2 = source.Row(slice, line + (2 * step));
-            places.P3 = source.Row(slice, line + (3 * step));
+            (index, step) = (first + ((Group.IdxX & 7) << pieceShift), 8 << pieceShift);
+            places.Depth = TTile.Hold(Group.IdxX >> 3);
         }
-        if (passes > 4)
+        places.Target = TTile.Hold(panel + TileLayout.CopyTarget<TElement, TOrder>(Group.IdxX, extentShift));
+        int count = Places(extentShift);
+        places.P0 = Place(source, slice, index);
+        if (count > 1)
+            places.P1 = Place(source, slice, index + step);
+        if (count > 2)
         {
-            places.P4 = source.Row(slice, line + (4 * step));
-            places.P5 = source.Row(slice, line + (5 * step));
-            places.P6 = source.Row(slice, line + (6 * step));
-            places.P7 = source.Row(slice, line + (7 * step));
+            places.P2 = Place(source, slice, index + (2 * step));
+            places.P3 = Place(source, slice, index + (3 * step));
         }
         return places;
     }
@@ -58,80 +72,63 @@ internal static class TileCopy<TSource, TOrder>
     /// <param name="slice">Which matrix of the batch.</param>
     /// <param name="depth">First depth of the stage.</param>
     /// <param name="end">Where the depth of this slice ends.</param>
-    /// <param name="panel">Byte of the panel.</param>
+    /// <param name="stage">Byte of the stage.</param>
     /// <param name="extentShift">log2 of the tile's extent along the lines.</param>
-    public static void Copy<TTile, TShape>(TileMemory memory, TSource source, in TilePlaces places, int slice, int depth, int end,
-        int panel, int extentShift)
+    public static void Copy<TTile>(TileMemory memory, TSource source, in TilePlaces places, int slice, int depth, int end, int stage,
+        int extentShift)
         where TTile : struct, ITile
-        where TShape : struct, ITileShape
     {
-        int passes = Passes<TShape>(extentShift);
-        var along = places.P0;
+        int along = depth + places.Depth, target = stage + places.Target;
         if (TOrder.ColumnsAreDepth)
-            along = source.Column(WithinDepth(depth + (VectorOf(extentShift) << WidthShift), end));
-        CopyOne<TTile, TShape>(memory, source, places.P0, along, slice, depth, end, panel, extentShift, 0);
-        if (passes > 1)
-            CopyOne<TTile, TShape>(memory, source, places.P1, along, slice, depth, end, panel, extentShift, 1);
-        if (passes > 2)
         {
-            CopyOne<TTile, TShape>(memory, source, places.P2, along, slice, depth, end, panel, extentShift, 2);
-            CopyOne<TTile, TShape>(memory, source, places.P3, along, slice, depth, end, panel, extentShift, 3);
+            CopyPlaces<TTile>(memory, source, places, source.Column(WithinDepth(along, end)), target,
+                LinesOfPass * TileLayout.LineBytes, extentShift);
+            return;
         }
-        if (passes > 4)
+        CopyPlaces<TTile>(memory, source, places, source.Row(slice, WithinDepth(along, end)), target, 128, extentShift);
+        if (TileLayout.StageDepth<TElement>() > RowsOfPass)
         {
-            CopyOne<TTile, TShape>(memory, source, places.P4, along, slice, depth, end, panel, extentShift, 4);
-            CopyOne<TTile, TShape>(memory, source, places.P5, along, slice, depth, end, panel, extentShift, 5);
-            CopyOne<TTile, TShape>(memory, source, places.P6, along, slice, depth, end, panel, extentShift, 6);
-            CopyOne<TTile, TShape>(memory, source, places.P7, along, slice, depth, end, panel, extentShift, 7);
+            CopyPlaces<TTile>(memory, source, places, source.Row(slice, WithinDepth(along + RowsOfPass, end)),
+                target + (RowsOfPass << (extentShift + TElement.ByteShift)), 128, extentShift);
         }
     }
 
-    /// <param name="memory">Of the tile.</param>
-    /// <param name="source">The operand.</param>
-    /// <param name="line">The pass's row of the source, where columns are the depth.</param>
-    /// <param name="along">The thread's column of the source.</param>
-    /// <param name="slice">Which matrix of the batch.</param>
-    /// <param name="depth">First depth of the stage.</param>
-    /// <param name="end">Where the depth of this slice ends.</param>
-    /// <param name="panel">Byte of the panel.</param>
-    /// <param name="extentShift">log2 of the tile's extent along the lines.</param>
-    /// <param name="pass">A constant.</param>
-    private static void CopyOne<TTile, TShape>(TileMemory memory, TSource source, SourcePlace line, SourcePlace along, int slice, int depth,
-        int end, int panel, int extentShift, int pass)
+    /// <summary>Copies one piece at every place. The layouts repeat, so the targets are constants apart.</summary>
+    private static void CopyPlaces<TTile>(TileMemory memory, TSource source, in TilePlaces places, SourcePlace along, int target, int step,
+        int extentShift)
         where TTile : struct, ITile
-        where TShape : struct, ITileShape
     {
-        int inPass = PassOf(extentShift), step = pass * LinesOfPass<TShape>(extentShift), vector = VectorOf(extentShift) << WidthShift;
-        // The layouts repeat every 8 lines or 4 depths, so whole repetitions are a constant that the compiler can see.
-        int target = panel + (TOrder.ColumnsAreDepth
-            ? TileLayout.LineByLine(inPass + (step & 7), vector) + ((step & ~7) * TileLayout.LineBytes)
-            : TileLayout.DepthByDepth(vector, inPass + (step & 3), extentShift) + ((step & ~3) << (extentShift + 2)));
-        var row = TOrder.ColumnsAreDepth ? line : source.Row(slice, WithinDepth(depth + inPass + step, end));
-        bool isInside = source.IsInside(row, along);
-        int offset = source.Offset(row, along);
-        if (TSource.IsFour)
-            TTile.Copy(memory, target, ref source.ValuesOf(along).Cast<F4>()[offset >> 2], isInside);
-        else
-            TTile.Copy(memory, target, ref source.ValuesOf(along)[offset], isInside);
+        int count = Places(extentShift);
+        CopyOne<TTile>(memory, source, places, places.P0, along, target, 0);
+        if (count > 1)
+            CopyOne<TTile>(memory, source, places, places.P1, along, target + step, 1);
+        if (count > 2)
+        {
+            CopyOne<TTile>(memory, source, places, places.P2, along, target + (2 * step), 2);
+            CopyOne<TTile>(memory, source, places, places.P3, along, target + (3 * step), 3);
+        }
     }
+
+    private static void CopyOne<TTile>(TileMemory memory, TSource source, in TilePlaces places, SourcePlace place, SourcePlace along,
+        int target, int pass)
+        where TTile : struct, ITile
+    {
+        var row = TOrder.ColumnsAreDepth ? place : along;
+        var column = TOrder.ColumnsAreDepth ? along : place;
+        bool isInside = source.IsInside(row, column);
+        if (!TOrder.ColumnsAreDepth && TSource.AreColumnsNeighbours)
+            TTile.Copy(memory, target, source.ValuesOf(column), source.Offset(row, places.P0), 128 * pass, isInside);
+        else
+            TTile.Copy(memory, target, source.ValuesOf(column), source.Offset(row, column), 0, isInside);
+    }
+
+    private static SourcePlace Place(TSource source, int slice, int index)
+        => TOrder.ColumnsAreDepth ? source.Row(slice, index) : source.Column(index);
 
     /// <summary>Beyond every extent once the slice's depth has ended.</summary>
     private static int WithinDepth(int depth, int end) => depth < end ? depth : int.MaxValue;
 
-    /// <summary>log2 of the vectors side by side in memory: 16 values of depth, or the panel's extent.</summary>
-    private static int VectorShift(int extentShift) => (TOrder.ColumnsAreDepth ? TileLayout.StageDepthShift : extentShift) - WidthShift;
-
-    private static int VectorOf(int extentShift) => Group.IdxX & ((1 << VectorShift(extentShift)) - 1);
-
-    /// <summary>This thread's line (or depth) within a pass.</summary>
-    private static int PassOf(int extentShift) => Group.IdxX >> VectorShift(extentShift);
-
-    /// <summary>Lines (or depths) that a pass copies.</summary>
-    private static int LinesOfPass<TShape>(int extentShift)
-        where TShape : struct, ITileShape
-        => 1 << (TileShape<TShape>.ThreadShift - VectorShift(extentShift));
-
-    private static int Passes<TShape>(int extentShift)
-        where TShape : struct, ITileShape
-        => 1 << (extentShift + TileLayout.StageDepthShift - WidthShift - TileShape<TShape>.ThreadShift);
+    /// <summary>1, 2 or 4 lines of the panel, or pieces of a row, that a thread copies.</summary>
+    private static int Places(int extentShift)
+        => TOrder.ColumnsAreDepth ? 1 << (extentShift - 5) : 1 << (extentShift + TElement.ByteShift - 7);
 }

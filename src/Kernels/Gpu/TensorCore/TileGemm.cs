@@ -6,16 +6,16 @@ namespace Diffusion.Gpu.Kernels;
 /// The one matrix product on tensor cores: like <see cref="ImplicitGemm"/> it serves convolution, both its gradients and plain products,
 /// which differ in the operands' sources and in the result only.
 /// </summary>
-/// <remarks>Depth passes in stages of 16 through shared memory. While one stage is multiplied, the copies of the next two are under way;
-/// one barrier a stage both shows what has landed and frees the stage that was used last. A warp multiplies a stage in two steps of
-/// depth 8. An output's sum runs over depth in order, eight terms at a time, whatever the tile; values of 32 bits are rounded to TF32
-/// as they become fragments, sums are of 32 bits.</remarks>
+/// <remarks>Depth passes in stages of 64 bytes through shared memory. While one stage is multiplied, the copies of the next two are under
+/// way; one barrier a stage both shows what has landed and frees the stage that was used last. A warp multiplies a stage in two steps.
+/// An output's sum runs over depth in order, eight words at a time, whatever the tile; sums are of 32 bits.</remarks>
 internal static class TileGemm
 {
-    public static void Multiply<TTile, TShape, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+    public static void Multiply<TTile, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
         GemmArguments<TLeft, TRight, TResult> arguments)
         where TTile : struct, ITile
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
         where TLeft : struct, IOperandSource
         where TLeftOrder : struct, IOperandOrder
         where TRight : struct, IOperandSource
@@ -35,33 +35,32 @@ internal static class TileGemm
         int begin = slice * s.SliceStep;
         int end = Math.Min(s.Depth, begin + s.SliceDepth);
 
+        int stageDepth = TileLayout.StageDepth<TElement>();
         int rightPanel = TileLayout.LineBytes << TShape.LineShift;
-        var leftPlaces = TileCopy<TLeft, TLeftOrder>.Anchor<TShape>(left, slice, firstLine, TShape.LineShift);
-        var rightPlaces = TileCopy<TRight, TRightOrder>.Anchor<TShape>(right, slice, firstColumn, TShape.ColumnShift);
-        int copied = begin, fill = 0;
-        for (int stage = 1; stage < TShape.Stages; stage++)
+        var leftPlaces = TileCopy<TElement, TLeft, TLeftOrder>.Anchor<TTile>(left, slice, firstLine, 0, TShape.LineShift);
+        var rightPlaces = TileCopy<TElement, TRight, TRightOrder>.Anchor<TTile>(right, slice, firstColumn, rightPanel,
+            TShape.ColumnShift);
+        for (int stage = 0; stage < TileLayout.Stages - 1; stage++)
         {
-            TileCopy<TLeft, TLeftOrder>.Copy<TTile, TShape>(memory, left, leftPlaces, slice, copied, end, fill, TShape.LineShift);
-            TileCopy<TRight, TRightOrder>.Copy<TTile, TShape>(memory, right, rightPlaces, slice, copied, end, fill + rightPanel,
-                TShape.ColumnShift);
+            int depth = begin + (stage * stageDepth), start = stage * TileShape<TShape>.StageBytes;
+            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, depth, end, start, TShape.LineShift);
+            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, depth, end, start, TShape.ColumnShift);
             TTile.Commit();
-            copied += TileLayout.StageDepth;
-            fill += TileShape<TShape>.StageBytes;
         }
 
         int lane = Group.IdxX & 31, warp = Group.IdxX >> 5;
-        int warpLine = (warp >> TShape.WarpColumnShift) << TileShape<TShape>.LinesOfWarpShift;
-        int warpColumn = (warp & ((1 << TShape.WarpColumnShift) - 1)) << TileShape<TShape>.ColumnsOfWarpShift;
-        int leftAddress = TileLayout.LeftAddress<TLeftOrder>(lane, warpLine, TShape.LineShift);
-        int rightAddress = rightPanel + TileLayout.RightAddress<TRightOrder>(lane, warpColumn, TShape.ColumnShift);
-        int use = 0;
-        for (int depth = begin; depth < end; depth += TileLayout.StageDepth)
+        int warpLine = (warp >> 1) << TileShape<TShape>.LinesOfWarpShift;
+        int warpColumn = (warp & 1) << TileShape<TShape>.ColumnsOfWarpShift;
+        int leftAddress = TTile.Hold(TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine, TShape.LineShift));
+        int rightAddress = TTile.Hold(rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn, TShape.ColumnShift));
+        int use = 0, fill = (TileLayout.Stages - 1) * TileShape<TShape>.StageBytes;
+        for (int depth = begin; depth < end; depth += stageDepth)
         {
             TTile.Wait();
             Group.Barrier();
-            TileCopy<TLeft, TLeftOrder>.Copy<TTile, TShape>(memory, left, leftPlaces, slice, copied, end, fill, TShape.LineShift);
-            TileCopy<TRight, TRightOrder>.Copy<TTile, TShape>(memory, right, rightPlaces, slice, copied, end, fill + rightPanel,
-                TShape.ColumnShift);
+            int ahead = depth + ((TileLayout.Stages - 1) * stageDepth);
+            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, ahead, end, fill, TShape.LineShift);
+            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, ahead, end, fill, TShape.ColumnShift);
             TTile.Commit();
             TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 0);
             TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 0);
@@ -69,46 +68,48 @@ internal static class TileGemm
             TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 1);
             TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 1);
             TTile.Step(memory);
-            copied += TileLayout.StageDepth;
             fill = NextStage<TShape>(fill);
             use = NextStage<TShape>(use);
         }
-        Store<TTile, TShape, TResult>(memory, arguments.Result, slice, firstLine, firstColumn, warpLine, warpColumn);
+        Store<TTile, TShape, TElement, TLeftOrder, TResult>(memory, arguments.Result, slice, firstLine, firstColumn, warpLine, warpColumn);
     }
 
     private static int NextStage<TShape>(int stage)
         where TShape : struct, ITileShape
     {
         int next = stage + TileShape<TShape>.StageBytes;
-        return next == TShape.Stages * TileShape<TShape>.StageBytes ? 0 : next;
+        return next == TileShape<TShape>.SharedBytes ? 0 : next;
     }
 
     /// <summary>
     /// The epilogue. Sums leave the registers through shared memory, 16 lines of every warp at a time, so that neighbouring threads hand
     /// neighbouring columns to the result.
     /// </summary>
-    private static void Store<TTile, TShape, TResult>(TileMemory memory, TResult result, int slice, int firstLine, int firstColumn,
-        int warpLine, int warpColumn)
+    private static void Store<TTile, TShape, TElement, TLeftOrder, TResult>(TileMemory memory, TResult result, int slice, int firstLine,
+        int firstColumn, int warpLine, int warpColumn)
         where TTile : struct, ITile
         where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
+        where TLeftOrder : struct, IOperandOrder
         where TResult : struct, IResult
     {
-        int pitch = TileLayout.SpillPitch<TShape>();
+        int pitch = TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
         int lane = Group.IdxX & 31;
         int warpLines = (warpLine >> TileShape<TShape>.LinesOfWarpShift) << 4;
-        int word = ((warpLines + (lane >> 2)) * pitch) + warpColumn + ((lane & 3) << 1);
+        int word = ((warpLines + TileLayout.SpillLine<TElement, TLeftOrder>(lane)) * pitch) + warpColumn + ((lane & 3) << 1);
         TTile.Drain();
         for (int fragment = 0; fragment < TileShape<TShape>.LeftFragments; fragment++)
         {
             Group.Barrier();
-            TTile.Spill(memory, fragment, word);
+            TTile.Spill<TLeftOrder>(memory, fragment, word);
             Group.Barrier();
-            for (int i = Group.IdxX; i < 16 << (TShape.WarpLineShift + TShape.ColumnShift - 2); i += TileShape<TShape>.Threads)
+            for (int i = Group.IdxX; i < 32 << (TShape.ColumnShift - 2); i += TileLayout.Threads)
             {
                 int spilled = i >> (TShape.ColumnShift - 2);
                 int column = (i & ((1 << (TShape.ColumnShift - 2)) - 1)) << 2;
                 int line = ((spilled >> 4) << TileShape<TShape>.LinesOfWarpShift) + (fragment << 4) + (spilled & 15);
-                result.Write(slice, firstLine + line, firstColumn + column, memory.Shared[((spilled * pitch) + column) >> 2]);
+                var sums = F4.Scale(memory.Shared[((spilled * pitch) + column) >> 2], TElement.Correction);
+                result.Write(slice, firstLine + line, firstColumn + column, sums);
             }
         }
     }
