@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Diffusion.Gpu.Kernels;
 
@@ -10,13 +9,24 @@ namespace Diffusion.Gpu.Kernels;
 /// The sum runs over pixels. It is cut into blocks and, where the result is small, into segments of blocks with partial results
 /// that are added in order. Blocks and segments depend on the shape alone; how many tiles of the result one work item takes
 /// may depend on the number of threads, since no sum does.
-/// A tile is six columns of values, packed, by a panel of a window row, read where it lies. Windows of many channels go tap by tap
-/// over just the pixels that the tap finds inside its image; others go by whole rows, in a padded copy if need be. Where windows have
-/// too few channels to fill registers the two sides change places, and the partial results are transposed at the end.
+/// A tile is six columns of values by a panel of a window row, read where it lies. Values are packed by sixes where many panels pass
+/// over them; packing costs as much as one and a half panels. Windows of many channels go tap by tap over just the pixels that the tap
+/// finds inside its image; others go by whole rows, in a padded copy if need be. Where windows have too few channels to fill registers
+/// the two sides change places, and the partial results are transposed at the end.
 /// </remarks>
 internal sealed unsafe class GemmOuter
 {
+    /// <summary>Pixels of a block whose values are packed.</summary>
     private const int PixelsOfBlock = 512;
+
+    /// <summary>Pixels of a block whose values are read where they lie, and of the pieces in which that is done: a piece's panel and
+    /// values stay in the first-level cache while all tiles pass over them.</summary>
+    private const int PixelsInPlace = 128;
+    private const int PixelsOfPiece = 64;
+
+    /// <summary>Panels that must pass over packed values to pay for packing them.</summary>
+    private const int WorthPacking = 10;
+
     private const int ItemsPerThread = 4;
 
     /// <summary>Floats that all partial results together may take.</summary>
@@ -40,6 +50,7 @@ internal sealed unsafe class GemmOuter
     private readonly int _columns;
     private readonly bool _swaps;
     private readonly bool _byTap;
+    private readonly bool _packs;
 
     /// <summary>Rows and columns of the result, or of its transpose.</summary>
     private readonly int _height, _stride;
@@ -47,8 +58,12 @@ internal sealed unsafe class GemmOuter
     /// <summary>Parts of a row that are contiguous on the right side, and their width.</summary>
     private readonly int _bands, _width;
 
+    /// <summary>Rows that are contiguous on the left side, and the tiles that hold them.</summary>
+    private readonly int _rowsOfBand, _tilesOfBand;
+
     private readonly int _rowTiles;
     private readonly int _linesPerBlock;
+    private readonly int _pixelsOfPiece;
     private readonly int _blocks;
     private readonly int _segments;
     private readonly int _groups;
@@ -66,8 +81,12 @@ internal sealed unsafe class GemmOuter
         _byTap = !_swaps && window.C >= kernel.PanelWidth && window.C % kernel.Lanes == 0;
         (_height, _stride) = _swaps ? (window.Depth, columns) : (columns, window.Depth);
         (_bands, _width) = _swaps ? (1, columns) : _byTap ? (window.R * window.S, window.C) : (window.R, window.Run);
-        _rowTiles = (_height + Rows - 1) / Rows;
-        _linesPerBlock = window.LinesPerBlock(PixelsOfBlock);
+        _rowsOfBand = _swaps ? window.Run : columns;
+        _tilesOfBand = (_rowsOfBand + Rows - 1) / Rows;
+        _rowTiles = _swaps ? window.R * _tilesOfBand : _tilesOfBand;
+        _packs = !_swaps && _bands * ((_width + kernel.PanelWidth - 1) / kernel.PanelWidth) >= WorthPacking;
+        (int pixelsOfBlock, _pixelsOfPiece) = _packs || _swaps ? (PixelsOfBlock, PixelsOfBlock) : (PixelsInPlace, PixelsOfPiece);
+        _linesPerBlock = window.LinesPerBlock(pixelsOfBlock);
         _blocks = (window.Lines + _linesPerBlock - 1) / _linesPerBlock;
         int segments = Math.Clamp(PartialFloats / (columns * window.Depth), 1, Math.Min(MostSegments, _blocks));
         _segments = (int)BitOperations.RoundUpToPowerOf2((uint)segments + 1) / 2;
@@ -154,29 +173,46 @@ internal sealed unsafe class GemmOuter
                 pairs[(2 * p) + 1] = values;
             }
 
-            ComputeBand(0, pixels, pairs, windows.Pitch, ref tiles);
+            for (int band = tiles.First / _tilesOfBand; band * _tilesOfBand < tiles.End; band++)
+            {
+                int firstTile = Math.Max(0, tiles.First - (band * _tilesOfBand));
+                int endTile = Math.Min(_tilesOfBand, tiles.End - (band * _tilesOfBand));
+                ComputeBand(firstTile, endTile, pixels, pairs, band * windows.Pitch, Rows, 0,
+                    tiles.Output + (band * (nint)_rowsOfBand * _stride), ref tiles);
+            }
+
             return;
         }
 
-        nint size = (pixels * (nint)Rows) + FloatsOfCacheLine;
-        float* packed = scratch.Packed.Take<float>((tiles.End - tiles.First) * size);
-        PackSixes(values, tiles, pixels, packed, size);
+        nint row = _columns, step = Rows;
+        if (_packs)
+        {
+            nint size = (pixels * (nint)Rows) + FloatsOfCacheLine;
+            float* packed = scratch.Packed.Take<float>((tiles.End - tiles.First) * size);
+            PackSixes(values, tiles, pixels, packed, size);
+            // Tiles count from the first one of all.
+            values = packed - (tiles.First * size);
+            row = Rows;
+            step = size;
+        }
+
+        for (int p = 0; p < pixels && !_byTap; p++)
+        {
+            pairs[2 * p] = values + (p * row);
+            pairs[(2 * p) + 1] = windows.Starts[p];
+        }
+
         for (int band = 0; band < _bands; band++)
         {
-            int count = _byTap ? PairsOfTap(band, first, end, windows, packed, pairs) : pixels;
-            for (int p = 0; p < pixels && !_byTap; p++)
-            {
-                pairs[2 * p] = packed + (p * Rows);
-                pairs[(2 * p) + 1] = windows.Starts[p] + (band * windows.Pitch);
-            }
-
-            ComputeBand(band, count, pairs, size, ref tiles);
+            int count = _byTap ? PairsOfTap(band, first, end, windows, values, row, pairs) : pixels;
+            nint right = _byTap ? 0 : band * windows.Pitch;
+            ComputeBand(tiles.First, tiles.End, count, pairs, 0, step, right, tiles.Output + (band * (nint)_width), ref tiles);
         }
     }
 
     /// <summary>Writes the rows of values and pixels where the tap lies inside its image.</summary>
     /// <returns>Their number.</returns>
-    private int PairsOfTap(int tap, int first, int end, in GemmBlock windows, float* packed, float** pairs)
+    private int PairsOfTap(int tap, int first, int end, in GemmBlock windows, float* values, nint row, float** pairs)
     {
         (int r, int s) = Math.DivRem(tap, _window.S);
         int step = _window.Step, left = _window.OriginX + s, count = 0;
@@ -189,7 +225,7 @@ internal sealed unsafe class GemmOuter
             {
                 for (int p = pixel + firstColumn; p < pixel + endColumn; p++, count++)
                 {
-                    pairs[2 * count] = packed + (p * Rows);
+                    pairs[2 * count] = values + (p * row);
                     pairs[(2 * count) + 1] = windows.Starts[p] + offset;
                 }
             }
@@ -200,52 +236,67 @@ internal sealed unsafe class GemmOuter
         return count;
     }
 
-    /// <summary>Computes the tiles of one band of columns.</summary>
-    /// <param name="band">Its number.</param>
+    /// <summary>Computes tiles of a band.</summary>
+    /// <param name="firstTile">First tile, in the band.</param>
+    /// <param name="endTile">One past the last tile.</param>
     /// <param name="count">Rows to reduce over.</param>
-    /// <param name="pairs">The rows; moved along.</param>
-    /// <param name="pitch">Floats from a tile of packed values, or a row of a broadcast window, to the next.</param>
-    /// <param name="tiles">The tiles.</param>
-    [SkipLocalsInit]
-    private void ComputeBand(int band, int count, float** pairs, nint pitch, ref Tiles tiles)
+    /// <param name="pairs">The rows.</param>
+    /// <param name="left">The band's place in a row of the left side.</param>
+    /// <param name="step">Floats there from one tile to the next.</param>
+    /// <param name="right">The band's place in a row of the right side.</param>
+    /// <param name="output">The band's first value of the result.</param>
+    /// <param name="tiles">What they all share.</param>
+    private void ComputeBand(int firstTile, int endTile, int count, float** pairs, nint left, nint step, nint right, float* output,
+        ref Tiles tiles)
     {
-        nint* places = stackalloc nint[Rows];
-        for (int column = 0; column < _width; column += _kernel.PanelWidth)
+        int full = Math.Max(0, Math.Min(endTile, _rowsOfBand / Rows) - firstTile);
+        int rest = firstTile + full < endTile ? _rowsOfBand % Rows : 0;
+        left += firstTile * step;
+        output += firstTile * Rows * (nint)_stride;
+        nint restLeft = left + (full * step), restOutput = full * Rows * (nint)_stride;
+        int pieces = Math.Max(1, (count + _pixelsOfPiece - 1) / _pixelsOfPiece);
+        for (int piece = 0; piece < pieces; piece++)
         {
-            for (int p = 0; p < count && column > 0; p++)
-                pairs[(2 * p) + 1] += _kernel.PanelWidth;
-            int width = Math.Min(_kernel.PanelWidth, _width - column);
-            for (int tile = tiles.First; tile < tiles.End; tile++)
+            int begin = (int)((long)piece * count / pieces), length = (int)((piece + 1L) * count / pieces) - begin;
+            var rows = pairs + (2 * (nint)begin);
+            bool accumulate = tiles.Accumulate || piece > 0;
+            for (int column = 0; column < _width; column += _kernel.PanelWidth)
             {
-                for (int i = 0; i < Rows; i++)
-                {
-                    // Rows past the last window column repeat it; those of packed values are there.
-                    int row = Math.Min((tile * Rows) + i, _height - 1);
-                    places[i] = _swaps ? (row / _window.Run * pitch) + (row % _window.Run) : ((tile - tiles.First) * pitch) + i;
-                }
-
-                ComputeTile(tile * Rows, width, count, places, pairs, tiles.Output + (band * (nint)_width) + column, ref tiles);
+                ComputeTiles(Rows, full, column, length, rows, left, step, right, output, accumulate, ref tiles);
+                ComputeTiles(rest, 1, column, length, rows, restLeft, step, right, output + restOutput, accumulate, ref tiles);
             }
         }
     }
 
+    /// <summary>Computes tiles of the same height below each other, in one panel.</summary>
     [SkipLocalsInit]
-    private void ComputeTile(int row, int width, int count, nint* places, float** pairs, float* target, ref Tiles tiles)
+    private void ComputeTiles(int height, int count, int column, int length, float** rows, nint left, nint step, nint right, float* output,
+        bool accumulate, ref Tiles tiles)
     {
-        int vectors = _kernel.VectorsFor(width), rows = Math.Min(Rows, _height - row);
-        target += row * (nint)_stride;
-        float* beside = stackalloc float[Rows * MicroKernel.MaxPanelWidth];
-        float** outputs = stackalloc float*[Rows];
-        bool isTail = width < vectors * _kernel.Lanes;
-        for (int i = 0; i < Rows; i++)
-            outputs[i] = isTail || i >= rows ? beside + (i * MicroKernel.MaxPanelWidth) : target + (i * (nint)_stride);
-        for (int i = 0; i < rows && !isTail; i++)
-            Prefetch(outputs[i], width);
-        _kernel.Outer(vectors, count, places, pairs, outputs, tiles.Accumulate && !isTail, tiles.Ahead.Next(count, pairs));
-        for (int i = 0; isTail && i < rows; i++, target += _stride)
+        if (height * count == 0)
+            return;
+        int width = Math.Min(_kernel.PanelWidth, _width - column), vectors = _kernel.VectorsFor(width);
+        byte* ahead = tiles.Ahead.Next(count * (nint)length, rows);
+        right += column;
+        output += column;
+        if (width == vectors * _kernel.Lanes)
         {
-            for (int j = 0; j < width; j++)
-                target[j] = tiles.Accumulate ? target[j] + outputs[i][j] : outputs[i][j];
+            _kernel.Outer(vectors, height, count, length, rows, left, step, right, output, _stride, accumulate, ahead);
+            return;
+        }
+
+        // Columns that do not fill their registers are computed beside the result.
+        const int Pitch = MicroKernel.MaxPanelWidth;
+        float* beside = stackalloc float[Rows * Pitch];
+        for (int tile = 0; tile < count; tile++, left += step, output += height * (nint)_stride)
+        {
+            _kernel.Outer(vectors, height, 1, length, rows, left, step, right, beside, Pitch, false, ahead);
+            for (int i = 0; i < height; i++)
+            {
+                float* target = output + (i * (nint)_stride), sums = beside + (i * Pitch);
+                for (int j = 0; j < width; j++)
+                    target[j] = accumulate ? target[j] + sums[j] : sums[j];
+            }
         }
     }
 
@@ -265,13 +316,6 @@ internal sealed unsafe class GemmOuter
             for (int i = 0; endFull < tiles.End && i < Rows; i++)
                 to[i] = (endFull * Rows) + i < _columns ? from[i] : 0;
         }
-    }
-
-    /// <summary>Asks for a row of the result, which is needed when its sums are done and may lie far away by then.</summary>
-    private static void Prefetch(float* row, int columns)
-    {
-        for (int j = 0; Sse.IsSupported && j < columns; j += FloatsOfCacheLine)
-            Sse.Prefetch0(row + j);
     }
 
     /// <summary>Adds the partial results of values [first, end) in order of their segments.</summary>

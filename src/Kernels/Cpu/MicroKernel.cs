@@ -43,15 +43,24 @@ internal abstract unsafe class MicroKernel
     /// <param name="ahead">Memory to ask for alongside, see <see cref="GemmAhead"/>.</param>
     public abstract void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate, byte* ahead);
 
-    /// <summary>output[i][j] (+)= sum over p of pairs[p, 0][columns[i]] · pairs[p, 1][j]: a product that reduces over rows.</summary>
+    /// <summary>
+    /// output[t·rows + i][j] (+)= sum over p of pairs[p, 0][left + t·step + i] · pairs[p, 1][right + j] for every tile t: a product that
+    /// reduces over rows.
+    /// </summary>
     /// <param name="vectors">Registers per row of the right matrix; width = vectors · lanes.</param>
+    /// <param name="rows">Rows of each tile, 1 to 6.</param>
+    /// <param name="tiles">Tiles below each other.</param>
     /// <param name="count">Rows to reduce over.</param>
-    /// <param name="columns">[6] places in a row of the left matrix, in floats.</param>
     /// <param name="pairs">[count, 2] rows of the left matrix and of the right one, of which width neighbours are read.</param>
-    /// <param name="output">[6] starts of the output rows, each width floats.</param>
+    /// <param name="left">The first tile's place in a row of the left matrix, in floats.</param>
+    /// <param name="step">Floats there from one tile to the next.</param>
+    /// <param name="right">The tiles' place in a row of the right matrix.</param>
+    /// <param name="output">[tiles · rows, width], written.</param>
+    /// <param name="stride">Floats from one row of the output to the next.</param>
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
     /// <param name="ahead">Memory to ask for alongside, see <see cref="GemmAhead"/>.</param>
-    public abstract void Outer(int vectors, int count, nint* columns, float** pairs, float** output, bool accumulate, byte* ahead);
+    public abstract void Outer(int vectors, int rows, int tiles, int count, float** pairs, nint left, nint step, nint right, float* output,
+        nint stride, bool accumulate, byte* ahead);
 
     /// <summary>row[j] = activation(row[j] + bias[j] + residual[j]) over whole registers.</summary>
     /// <param name="vectors">Registers in the row.</param>
@@ -82,14 +91,15 @@ internal sealed unsafe partial class MicroKernel<L, V> : MicroKernel
         }
     }
 
-    public override void Outer(int vectors, int count, nint* columns, float** pairs, float** output, bool accumulate, byte* ahead)
+    public override void Outer(int vectors, int rows, int tiles, int count, float** pairs, nint left, nint step, nint right,
+        float* output, nint stride, bool accumulate, byte* ahead)
     {
         switch (vectors)
         {
-            case 1: Outer<OneVector>(count, columns, pairs, output, accumulate, ahead); break;
-            case 2: Outer<TwoVectors>(count, columns, pairs, output, accumulate, ahead); break;
-            case 3: Outer<ThreeVectors>(count, columns, pairs, output, accumulate, ahead); break;
-            default: Outer<FourVectors>(count, columns, pairs, output, accumulate, ahead); break;
+            case 1: Outer<OneVector>(rows, tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 2: Outer<TwoVectors>(rows, tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 3: Outer<ThreeVectors>(rows, tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            default: Outer<FourVectors>(rows, tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
         }
     }
 
@@ -115,6 +125,21 @@ internal sealed unsafe partial class MicroKernel<L, V> : MicroKernel
                 _ => value,
             };
             L.Store(value, row + j);
+        }
+    }
+
+    private static void Outer<N>(int rows, int tiles, int count, float** pairs, nint left, nint step, nint right, float* output,
+        nint stride, bool accumulate, byte* ahead)
+        where N : struct, IVectorCount
+    {
+        switch (rows)
+        {
+            case 1: Outer<N, OneRow>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 2: Outer<N, TwoRows>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 3: Outer<N, ThreeRows>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 4: Outer<N, FourRows>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            case 5: Outer<N, FiveRows>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
+            default: Outer<N, SixRows>(tiles, count, pairs, left, step, right, output, stride, accumulate, ahead); break;
         }
     }
 

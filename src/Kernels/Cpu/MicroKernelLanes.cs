@@ -125,3 +125,39 @@ internal readonly struct FourVectors : IVectorCount
 {
     public static int Count => 4;
 }
+
+/// <summary>Rows of a tile, as a constant for the compiler.</summary>
+internal interface IRowCount
+{
+    static abstract int Count { get; }
+}
+
+internal readonly struct OneRow : IRowCount
+{
+    public static int Count => 1;
+}
+
+internal readonly struct TwoRows : IRowCount
+{
+    public static int Count => 2;
+}
+
+internal readonly struct ThreeRows : IRowCount
+{
+    public static int Count => 3;
+}
+
+internal readonly struct FourRows : IRowCount
+{
+    public static int Count => 4;
+}
+
+internal readonly struct FiveRows : IRowCount
+{
+    public static int Count => 5;
+}
+
+internal readonly struct SixRows : IRowCount
+{
+    public static int Count => 6;
+}
