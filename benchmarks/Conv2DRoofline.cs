@@ -30,7 +30,7 @@ internal static unsafe class Conv2DRoofline
     /// <param name="args">"--repeats" n, "--threads" n, "--filter" shape, "--pass" name; all optional.</param>
     public static int Run(string[] args)
     {
-        int repeats = int.Parse(Option(args, "--repeats") ?? "15", CultureInfo.InvariantCulture);
+        int repeats = int.Parse(Option(args, "--repeats") ?? "40", CultureInfo.InvariantCulture);
         string onlyPass = Option(args, "--pass") ?? "";
         string filter = Option(args, "--filter") ?? "";
         int threads = int.Parse(Option(args, "--threads") ?? $"{ForkJoinPool.Threads}", CultureInfo.InvariantCulture);
@@ -46,11 +46,8 @@ internal static unsafe class Conv2DRoofline
             if (!name.Contains(filter, StringComparison.OrdinalIgnoreCase))
                 continue;
             using var convolution = new Convolution(shape);
-            foreach (var (pass, run) in convolution.Passes())
-            {
-                if (pass.Contains(onlyPass, StringComparison.Ordinal))
-                    Report(name, pass, shape, run, repeats, threads);
-            }
+            foreach (var pass in convolution.Passes().Where(pass => pass.Name.Contains(onlyPass, StringComparison.Ordinal)))
+                Report(name, pass, repeats, threads);
         }
 
         return 0;
@@ -62,36 +59,37 @@ internal static unsafe class Conv2DRoofline
     private static string? Option(string[] args, string name) =>
         Array.IndexOf(args, name) is >= 0 and var i && i + 1 < args.Length ? args[i + 1] : null;
 
-    private static void Report(string name, string pass, in Conv2DShape shape, Action run, int repeats, int threads)
+    private static void Report(string name, Pass pass, int repeats, int threads)
     {
-        double flops = shape.Flops;
         for (int i = 0; i < 10; i++)
-            run();
-        int calls = Math.Max(1, (int)(2e8 * threads / flops));
+            pass.Run();
         double[] rates = new double[repeats], roofs = new double[repeats], ratios = new double[repeats];
         for (int i = 0; i < repeats; i++)
         {
             double before = FmaRoof.Measure(threads, 2);
-            run();
+            pass.Run();
             long start = Stopwatch.GetTimestamp();
-            for (int call = 0; call < calls; call++)
-                run();
-            rates[i] = flops * calls / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9;
+            pass.Run();
+            rates[i] = pass.Flops / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9;
             roofs[i] = Math.Max(before, FmaRoof.Measure(threads, 2));
             ratios[i] = rates[i] / roofs[i];
         }
 
-        double bytes = sizeof(float) * (((double)shape.N * shape.H * shape.W * shape.C) + ((double)shape.Pixels * shape.K)
-            + ((double)shape.K * shape.Depth));
-        double memory = flops / bytes * StreamRoof.Measure(threads, bytes);
+        double memory = pass.Flops / pass.Bytes * StreamRoof.Measure(threads, pass.Bytes);
         Array.Sort(rates);
         Array.Sort(roofs);
         Array.Sort(ratios);
-        Console.WriteLine($"{name,-24}{pass,-14}{rates[^1],8:f1}{Median(rates),8:f1}{roofs[^1],12:f1}{Median(roofs),8:f1}"
+        Console.WriteLine($"{name,-24}{pass.Name,-14}{rates[^1],8:f1}{Median(rates),8:f1}{roofs[^1],12:f1}{Median(roofs),8:f1}"
             + $"{100 * rates[^1] / roofs[^1],8:f0}{100 * Median(ratios),8:f0}{memory,8:f0}");
     }
 
     private static double Median(double[] sorted) => sorted[sorted.Length / 2];
+
+    /// <param name="Name">What the row is called.</param>
+    /// <param name="Flops">Multiply-adds, two each; those with padding count.</param>
+    /// <param name="Bytes">Every operand once.</param>
+    /// <param name="Run">Runs it once.</param>
+    private sealed record Pass(string Name, double Flops, double Bytes, Action Run);
 
     /// <summary>The buffers of one convolution, and its passes as the training loop runs them.</summary>
     private sealed class Convolution : IDisposable
@@ -112,13 +110,21 @@ internal static unsafe class Conv2DRoofline
             Pack();
         }
 
-        public IEnumerable<(string Name, Action Run)> Passes() =>
-        [
-            ("forward", Forward),
-            ("dInput", BackwardInput),
-            ("dFilter", BackwardFilter),
-            ("fwd + packing", PackAndForward),
-        ];
+        /// <summary>"backward" is both gradients one after the other, of which a network's first layer needs the filter's alone.</summary>
+        public IEnumerable<Pass> Passes()
+        {
+            double bytes = sizeof(float) * (((double)_shape.N * _shape.H * _shape.W * _shape.C) + ((double)_shape.Pixels * _shape.K)
+                + ((double)_shape.K * _shape.Depth));
+            yield return new Pass("forward", _shape.Flops, bytes, Forward);
+            if (_shape.C > 3)
+            {
+                yield return new Pass("backward", 2 * _shape.Flops, 2 * bytes, Backward);
+                yield return new Pass("  input", _shape.Flops, bytes, BackwardInput);
+            }
+
+            yield return new Pass("  filter", _shape.Flops, bytes, BackwardFilter);
+            yield return new Pass("fwd + packing", _shape.Flops, bytes, PackAndForward);
+        }
 
         public void Dispose()
         {
@@ -134,6 +140,12 @@ internal static unsafe class Conv2DRoofline
 
         private void BackwardFilter() =>
             GemmConv2D.BackwardFilter(_shape, _x.Take<float>(1), _y.Take<float>(1), _dFilter.Take<float>(1), false);
+
+        private void Backward()
+        {
+            BackwardInput();
+            BackwardFilter();
+        }
 
         private void PackAndForward()
         {
