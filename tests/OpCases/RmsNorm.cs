@@ -12,6 +12,7 @@ public static partial class Catalogue
         RootMeanSquare("64 channels", [1, 7, 5, 64]),
         RootMeanSquare("129 channels, one row each", [3, 129]),
         RootMeanSquare("513 channels", [1, 3, 513]),
+        RootMeanSquare("1025 channels, scale-shift and SiLU", [2, 3, 1025], silu: true, scaleShift: true),
         RootMeanSquare("101 rows", [1, 101, 33]),
         RootMeanSquare("602 rows of 2 images", [2, 301, 65], silu: true, scaleShift: true),
         RootMeanSquare("SiLU", [2, 7, 5, 17], silu: true, tiny: true),

@@ -33,6 +33,12 @@ internal sealed partial class GpuBackend
         var partial = Rent(2L * s.N * chunks * s.C);
         _launcher.Launch(SumTerms, new SumTermsArgs<TTerms>(terms, s.P, s.C, columns, chunks, partial.View),
             new Index3D(columns * chunks * s.N, 1, 1));
+        return AddChunks(s, partial, chunks);
+    }
+
+    /// <summary>[N,chunks,2,C], which is freed, to [N,2,C].</summary>
+    private Workspace AddChunks(in RowShape s, Workspace partial, int chunks)
+    {
         if (chunks == 1)
             return partial;
         var sums = Rent(2L * s.N * s.C);

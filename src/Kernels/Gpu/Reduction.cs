@@ -31,9 +31,15 @@ internal readonly struct RowReduction
     public static RowReduction Whole => new(int.MaxValue, GroupBits);
 
     /// <summary>Groups that cover all rows.</summary>
-    public int Groups => Launcher.GroupsFor(_rows, 1 << (GroupBits - _bits));
+    public int Groups => Launcher.GroupsFor(_rows, RowsOfGroup);
 
-    public int Row => (Grid.IdxX << (GroupBits - _bits)) + (Group.IdxX >> _bits);
+    public int Row => (Grid.IdxX * RowsOfGroup) + RowOfGroup;
+
+    /// <summary>Rows that a group reduces side by side.</summary>
+    public int RowsOfGroup => 1 << (GroupBits - _bits);
+
+    /// <summary>Which of them this thread belongs to.</summary>
+    public int RowOfGroup => Group.IdxX >> _bits;
 
     public int Lane => Group.IdxX & (Lanes - 1);
 
