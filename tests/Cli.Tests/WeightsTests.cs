@@ -157,7 +157,7 @@ public sealed class WeightsTests
         }
         catch (Exception exception)
         {
-            code = FailureReport.Write(exception, error, verbose: false);
+            code = FailureReport.Write(DiffusionTool.Name, exception, error, verbose: false);
         }
         return new ToolRun(code, output.ToString(), error.ToString());
     }

@@ -49,7 +49,7 @@ internal static class DemoCommand
         var given = (JsonObject)Options.DeepClone();
         given["seed"] = seed;
         int code = await TrainCommand.RunAsync(tool, data, run, given, resume: false, deviceId, Precision.Float32,
-            TrainingDisplay.ModeFor(json: false), TrainingBudget);
+            StatusLine.ModeFor(json: false), TrainingBudget);
         if (code != ExitCode.Success)
             return code;
 
@@ -61,7 +61,7 @@ internal static class DemoCommand
             Seed = seed,
             Device = deviceId,
         };
-        code = SampleCommand.Run(tool, request, TrainingDisplay.ModeFor(json: false));
+        code = SampleCommand.Run(tool, request, StatusLine.ModeFor(json: false));
         if (code == ExitCode.Success)
         {
             string[] drawn = [.. Directory.GetFiles(samples, "sample-*.png").Order(StringComparer.Ordinal)];

@@ -3,9 +3,11 @@ using Diffusion.Gpu.Cli.Scoring;
 
 namespace Diffusion.Gpu.Cli;
 
-/// <summary>The command line: parses, runs, reports failures in one line.</summary>
+/// <summary>The commands of the tool.</summary>
 internal static class DiffusionTool
 {
+    public const string Name = "diffusion";
+
     private const string Examples = """
         Examples:
           diffusion demo                                       draw a data set, train on it for two minutes, sample a grid
@@ -18,12 +20,10 @@ internal static class DiffusionTool
           diffusion devices
         """;
 
-    public static async Task<int> RunAsync(string[] args, ToolContext tool)
+    public static Task<int> RunAsync(string[] args, ToolContext tool)
     {
-        var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors; with devices, also time their kernels.", Recursive = true };
         var root = new RootCommand($"Train diffusion models from a folder of images, sample from them and score the samples.\n\n{Examples}")
         {
-            verbose,
             DemoCommand.Create(tool),
             TrainCommand.Create(tool),
             SampleCommand.Create(tool),
@@ -32,35 +32,6 @@ internal static class DiffusionTool
             WeightsCommand.Create(tool),
             DevicesCommand.Create(tool),
         };
-        var result = root.Parse(args);
-        if (result.Errors.Count > 0)
-        {
-            tool.Error.WriteLine($"diffusion: {Explain(result)}");
-            return ExitCode.Usage;
-        }
-        try
-        {
-            return await result.InvokeAsync(new InvocationConfiguration
-            {
-                EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = null,
-                Output = tool.Out,
-                Error = tool.Error,
-            });
-        }
-        catch (Exception exception)
-        {
-            return FailureReport.Write(exception, tool.Error, result.GetValue(verbose));
-        }
-    }
-
-    /// <summary>The first thing that is wrong with a command line, in one line.</summary>
-    private static string Explain(ParseResult result)
-    {
-        string problem = result.UnmatchedTokens is [var token, ..]
-            ? $"'{token}' is no command, option or value that is expected here."
-            : string.Join(' ', result.Errors[0].Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        string command = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name} ";
-        return $"{problem} See 'diffusion {command}--help'.";
+        return CommandLine.RunAsync(Name, root, args, tool.Out, tool.Error);
     }
 }

@@ -58,7 +58,7 @@ internal static class SampleCommand
                 Overwrite = result.GetValue(overwrite),
                 Device = result.GetValue(device)!,
                 Precision = CommonOptions.ParsePrecision(result.GetValue(precision)!),
-            }, TrainingDisplay.ModeFor(result.GetValue(json)));
+            }, StatusLine.ModeFor(result.GetValue(json)));
         });
         return command;
     }

@@ -52,7 +52,7 @@ internal static class TrainCommand
             string place = Take(given, device, result)!;
             var kind = CommonOptions.ParsePrecision(Take(given, precision, result)!);
             return await RunAsync(tool, source, result.GetValue(run)!, given, goOn, place, kind,
-                TrainingDisplay.ModeFor(result.GetValue(json)));
+                StatusLine.ModeFor(result.GetValue(json)));
         });
         return command;
     }

@@ -28,10 +28,6 @@ internal sealed class TrainingDisplay(ToolContext tool, DisplayMode mode) : IPro
     /// <summary>Said with every score: what it was computed by.</summary>
     public string ScoredBy { get; set; } = "";
 
-    /// <summary>The display that suits where stderr goes.</summary>
-    public static DisplayMode ModeFor(bool json)
-        => json ? DisplayMode.Json : Console.IsErrorRedirected ? DisplayMode.Lines : DisplayMode.Live;
-
     public void Report(TrainingProgress value)
     {
         if (value.File is null)

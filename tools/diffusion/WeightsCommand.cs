@@ -69,7 +69,7 @@ internal static class WeightsCommand
     /// <returns>The downloaded file; empty where Ctrl-C came first.</returns>
     private static async Task<string> DownloadAsync(ToolContext tool, PublishedWeights published, string partial)
     {
-        using var line = new StatusLine(tool.Error, TrainingDisplay.ModeFor(json: false));
+        using var line = new StatusLine(tool.Error, StatusLine.ModeFor(json: false));
         using var interruption = new Interruption(() => line.Line("stopping …"));
         string name = Path.GetFileName(published.Url.LocalPath);
         try

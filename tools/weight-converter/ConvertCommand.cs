@@ -85,7 +85,7 @@ internal static class ConvertCommand
         using (var line = new ProgressLine(error, "converting"))
             result = Conversion.Run(request, line, interruption.Token);
         foreach (string lost in result.Lost)
-            error.WriteLine(FailureReport.Printable($"weight-converter: warning: {request.Source}: {lost}"));
+            error.WriteLine(FailureReport.Printable($"{ConverterTool.Name}: warning: {request.Source}: {lost}"));
         output.WriteLine($"{request.Source}: {result.Model}");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{request.Destination}: {Describe(result.Target)}, {result.Tensors} tensors, {result.Bytes / 1e6:N1} MB"));

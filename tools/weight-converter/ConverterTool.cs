@@ -2,9 +2,11 @@ using System.CommandLine;
 
 namespace Diffusion.Gpu.WeightConverter;
 
-/// <summary>The command line: parses, runs, reports failures in one line.</summary>
+/// <summary>The commands of the tool.</summary>
 internal static class ConverterTool
 {
+    public const string Name = "weight-converter";
+
     private const string Examples = """
         Examples:
           weight-converter convert model-100.pt runs/mine/model-100.safetensors --image-size 64
@@ -16,46 +18,15 @@ internal static class ConverterTool
           weight-converter convert runs/mine/model-100.safetensors model-100.pt        back to PyTorch
         """;
 
-    public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
+    public static Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
-        var verbose = new Option<bool>("--verbose") { Description = "Print stack traces of errors.", Recursive = true };
         var root = new RootCommand("Bring PyTorch's weights in and take them out, without Python; nothing in a file is ever run.\n\n" + Examples)
         {
-            verbose,
             ConvertCommand.Create(output, error),
             InspectCommand.Create(output, error),
             CheckCommand.Create(output),
             BenchCommand.Create(output),
         };
-        var result = root.Parse(args);
-        if (result.Errors.Count > 0)
-        {
-            error.WriteLine($"weight-converter: {Explain(result)}");
-            return ExitCode.Usage;
-        }
-        try
-        {
-            return await result.InvokeAsync(new InvocationConfiguration
-            {
-                EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = null,
-                Output = output,
-                Error = error,
-            });
-        }
-        catch (Exception exception)
-        {
-            return FailureReport.Write(exception, error, result.GetValue(verbose));
-        }
-    }
-
-    /// <summary>The first thing that is wrong with a command line, in one line.</summary>
-    private static string Explain(ParseResult result)
-    {
-        string problem = result.UnmatchedTokens is [var token, ..]
-            ? $"'{token}' is no command, option or value that is expected here."
-            : string.Join(' ', result.Errors[0].Message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        string command = result.CommandResult.Command is RootCommand ? "" : $"{result.CommandResult.Command.Name} ";
-        return $"{problem} See 'weight-converter {command}--help'.";
+        return CommandLine.RunAsync(Name, root, args, output, error);
     }
 }

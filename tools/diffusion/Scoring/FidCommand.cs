@@ -33,7 +33,7 @@ internal static class FidCommand
         var weights = needsWeights ? ScoringOptions.OpenWeights(request.Weights) : null;
         using var device = Device.Open(request.Device);
         using var scorer = new FidScorer(device, weights, request.Options);
-        using var interruption = new Interruption(() => { });
+        using var interruption = new Interruption();
         FidResult result;
         using (var display = new FidDisplay(tool, request.Json))
             result = scorer.Compare(a, b, display, interruption.Token);

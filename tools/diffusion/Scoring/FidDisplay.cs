@@ -6,7 +6,7 @@ namespace Diffusion.Gpu.Cli.Scoring;
 /// <summary>Shows how far a comparison is, with rate and time left.</summary>
 internal sealed class FidDisplay(ToolContext tool, bool json) : IProgress<FidProgress>, IDisposable
 {
-    private readonly StatusLine _line = new(tool.Error, TrainingDisplay.ModeFor(json));
+    private readonly StatusLine _line = new(tool.Error, StatusLine.ModeFor(json));
 
     public void Report(FidProgress value)
     {

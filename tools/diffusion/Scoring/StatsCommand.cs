@@ -44,7 +44,7 @@ internal static class StatsCommand
         var weights = ScoringOptions.OpenWeights(request.Weights);
         using var device = Device.Open(request.Device);
         using var scorer = new FidScorer(device, weights, request.Options);
-        using var interruption = new Interruption(() => { });
+        using var interruption = new Interruption();
         using var display = new FidDisplay(tool, request.Json);
         var statistics = scorer.Statistics(images, display, interruption.Token);
         statistics.Write(output);

@@ -1,4 +1,4 @@
-namespace Diffusion.Gpu.Cli;
+namespace Diffusion.Gpu.Tools;
 
 /// <summary>How progress is shown.</summary>
 internal enum DisplayMode
@@ -22,6 +22,11 @@ internal sealed class StatusLine(TextWriter error, DisplayMode mode) : IDisposab
     private readonly Lock _lock = new();
     private DateTime _next;
     private int _width;
+
+    /// <summary>The mode that suits where stderr goes.</summary>
+    /// <param name="json">Whether the user asked for JSON.</param>
+    public static DisplayMode ModeFor(bool json)
+        => json ? DisplayMode.Json : Console.IsErrorRedirected ? DisplayMode.Lines : DisplayMode.Live;
 
     /// <summary>Shows a text in the place of the last one; most calls between two refreshes are dropped.</summary>
     /// <param name="share">Done so far, 0 to 1; NaN where the end is not known.</param>

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Diffusion.Gpu.Cli;
+namespace Diffusion.Gpu.Tools;
 
 /// <summary>Turns the first Ctrl-C (or SIGTERM) into a request to stop at a safe point; the second one ends the process.</summary>
 internal sealed class Interruption : IDisposable
@@ -9,14 +9,14 @@ internal sealed class Interruption : IDisposable
     private readonly PosixSignalRegistration[] _registrations;
 
     /// <param name="onRequested">Called once, at the first signal: tell the user what happens next.</param>
-    public Interruption(Action onRequested)
+    public Interruption(Action? onRequested = null)
     {
         void Handle(PosixSignalContext context)
         {
             if (_source.IsCancellationRequested)
                 return; // the default action: the process ends
             context.Cancel = true;
-            onRequested();
+            onRequested?.Invoke();
             _source.Cancel();
         }
 
