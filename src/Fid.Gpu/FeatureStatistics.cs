@@ -59,16 +59,25 @@ public sealed class FeatureStatistics : IDisposable
         ArgumentNullException.ThrowIfNull(features);
         if (features.Shape.Rank != 2 || features.Shape[1] != Dims)
             throw new ShapeException(nameof(FeatureStatistics), nameof(features), features.Shape.ToString(), $"[images, {Dims}]");
+        Add(features, 0, features.Shape[0]);
+    }
+
+    /// <summary>Adds some of the images of a tensor.</summary>
+    /// <param name="features">[images, dims], on any device.</param>
+    /// <param name="first">The first of them.</param>
+    /// <param name="count">How many.</param>
+    internal void Add(Tensor features, int first, int count)
+    {
         if (features.Device != _device)
         {
-            Add(features.ToArray());
+            Add(features.ToArray().AsSpan(first * Dims, count * Dims));
             return;
         }
 
-        for (int row = 0, count = features.Shape[0]; row < count;)
+        for (int row = 0; row < count;)
         {
             int taken = Math.Min(count - row, BlockRows - _filled);
-            _block.SetRows(features, row, _filled, taken);
+            _block.SetRows(features, first + row, _filled, taken);
             _filled += taken;
             row += taken;
             if (_filled == BlockRows)

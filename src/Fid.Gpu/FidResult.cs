@@ -12,6 +12,14 @@ public sealed record FidResult
     /// <summary>The exact distance of the features lies below this.</summary>
     public required double Upper { get; init; }
 
+    /// <summary>The distance extrapolated to any number of images, from halves of the sets; null where a set of images has fewer than 2.5
+    /// for each dim, or both sides are files. A side that is a file is taken to be exact.</summary>
+    public required double? Extrapolated { get; init; }
+
+    /// <summary>Standard error of <see cref="Fid"/> and <see cref="Extrapolated"/> from one draw of the images to another, by quarters of
+    /// the sets; null as for <see cref="Extrapolated"/>.</summary>
+    public required double? StandardError { get; init; }
+
     /// <summary>Name of the recipe; "unknown" where two files of statistics that do not say were compared.</summary>
     public required string Recipe { get; init; }
 

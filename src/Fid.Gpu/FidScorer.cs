@@ -43,28 +43,34 @@ public sealed class FidScorer : IDisposable
         // Everything that can be refused is, before the first image is seen.
         var (filedA, filedB) = (ReadFiled(a), ReadFiled(b));
         int dims = _options.Dims ?? filedA?.Dims ?? filedB?.Dims ?? DefaultDims;
+        bool hasParts = filedA is null || filedB is null;
         foreach (var (path, filed) in new[] { (a, filedA), (b, filedB) })
         {
             if (filed is null)
-                CheckImages(path);
+                hasParts &= CountImages(path) >= SamplingError.LeastImagesPerDim * dims;
             else if (filedA is null || filedB is null)
                 ReferenceStatistics.Check(path, filed, dims, _options.Recipe, _weights.Value.Id);
         }
         if (filedA is not null && filedB is not null)
             CheckAlike(a, filedA, b, filedB);
         var watch = new Watch();
-        var first = filedA ?? Collect(a, dims, progress, watch, cancellation);
-        var second = filedB ?? Collect(b, dims, progress, watch, cancellation);
+        var (first, partsA) = filedA is null ? Collect(a, dims, hasParts, progress, watch, cancellation) : (filedA, null);
+        var (second, partsB) = filedB is null ? Collect(b, dims, hasParts, progress, watch, cancellation) : (filedB, null);
         progress?.Report(new FidProgress(FidWork.Root, $"{a}, {b}", 0, 0, 0, TimeSpan.Zero));
         var distance = FrechetDistance.Compute(first, second, Device);
+        SamplingEstimate? estimate = hasParts ? SamplingError.Estimate(distance.Value, partsA ?? SetParts.Of(first),
+            partsB ?? SetParts.Of(second), Device) : null;
         return new FidResult
         {
             Fid = distance.Value,
             Lower = distance.Lower,
             Upper = distance.Upper,
+            Extrapolated = estimate?.Value,
+            StandardError = estimate?.StandardError,
             Recipe = first.Recipe ?? second.Recipe ?? "unknown",
             WeightsId = first.Weights ?? second.Weights ?? "unknown",
-            WeightsLabel = filedA is null || filedB is null ? _weights.Value.Label : (first.Weights ?? second.Weights) is null ? "not named by the files of statistics" : "those of the files of statistics",
+            WeightsLabel = filedA is null || filedB is null ? _weights.Value.Label
+                : (first.Weights ?? second.Weights) is null ? "not named by the files of statistics" : "those of the files of statistics",
             CountA = first.Count,
             CountB = second.Count,
             Dims = first.Dims,
@@ -86,8 +92,8 @@ public sealed class FidScorer : IDisposable
     /// <exception cref="WeightsException">The weights are not there.</exception>
     public GaussianStatistics Statistics(string images, IProgress<FidProgress>? progress = null, CancellationToken cancellation = default)
     {
-        CheckImages(images);
-        return Collect(images, _options.Dims ?? DefaultDims, progress, new Watch(), cancellation);
+        CountImages(images);
+        return Collect(images, _options.Dims ?? DefaultDims, hasParts: false, progress, new Watch(), cancellation).Whole;
     }
 
     /// <summary>Returns the network's memory; the device stays open.</summary>
@@ -95,11 +101,12 @@ public sealed class FidScorer : IDisposable
 
     private static GaussianStatistics? ReadFiled(string path) => ReferenceStatistics.IsFile(path) ? GaussianStatistics.Read(path) : null;
 
-    private static void CheckImages(string path)
+    private static int CountImages(string path)
     {
         using var folder = ImageFolder.Open(path);
         if (folder.Count < 2)
             throw new ImageFormatException(path, $"holds {folder.Count} image", "a covariance needs at least two: add images");
+        return folder.Count;
     }
 
     private void CheckAlike(string a, GaussianStatistics filedA, string b, GaussianStatistics filedB)
@@ -123,7 +130,8 @@ public sealed class FidScorer : IDisposable
             throw new WeightsException(b, null, $"was made with the weights {others}", $"expected {weights}, as {a} was");
     }
 
-    private GaussianStatistics Collect(string path, int dims, IProgress<FidProgress>? progress, Watch watch, CancellationToken cancellation)
+    private (GaussianStatistics Whole, SetParts? Parts) Collect(string path, int dims, bool hasParts, IProgress<FidProgress>? progress,
+        Watch watch, CancellationToken cancellation)
     {
         if (_extractor?.Dims != dims)
         {
@@ -131,7 +139,7 @@ public sealed class FidScorer : IDisposable
             _extractor = new FeatureExtractor(Device, _weights.Value, _options.Recipe, dims, _options.Batch);
         }
         using var folder = ImageFolder.Open(path);
-        using var statistics = new FeatureStatistics(Device, dims);
+        using var statistics = new PartedStatistics(Device, dims, hasParts);
         var clock = Stopwatch.StartNew();
         for (int done = 0; done < folder.Count;)
         {
@@ -154,8 +162,9 @@ public sealed class FidScorer : IDisposable
         }
         watch.Statistics.Start();
         var finished = statistics.Finish().MadeBy(_options.Recipe.Name(), _extractor.WeightsId);
+        var parts = hasParts ? statistics.FinishParts() : null;
         watch.Statistics.Stop();
-        return finished;
+        return (finished, parts);
     }
 
     private sealed class Watch

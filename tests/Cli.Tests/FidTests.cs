@@ -39,7 +39,10 @@ public sealed class FidTests
             Assert.That((string)json["weights"]!, Does.StartWith("sha256:"));
             Assert.That((string)json["weights_label"]!, Does.Contain("comparable only"));
             Assert.That((string)json["root"]!, Is.Not.Empty);
-            Assert.That(json.Select(item => item.Key), Is.SupersetOf(new[] { "a", "b", "features_s", "statistics_s", "root_s" }));
+            Assert.That(json.Select(item => item.Key), Is.SupersetOf(new[]
+            {
+                "a", "b", "extrapolated", "standard_error", "features_s", "statistics_s", "root_s",
+            }));
             Assert.That(result.Error, Is.Empty);
         });
     }

@@ -118,6 +118,23 @@ public sealed class FidScorerTests
     }
 
     [Test]
+    public void Enough_images_give_an_extrapolated_distance_with_a_standard_error()
+    {
+        string many = Write("many", 160, (6, 6));
+        using var scorer = new FidScorer(Cpu, InceptionGolden.Weights("hash"), Small with { Batch = 8 });
+        string file = _folder.File("b.npz");
+        scorer.Statistics(_b).Write(file);
+        var few = scorer.Compare(_a, file);
+        var result = scorer.Compare(many, file);
+        Assert.Multiple(() =>
+        {
+            Assert.That((few.Extrapolated, few.StandardError), Is.EqualTo(((double?)null, (double?)null)));
+            Assert.That(result.Extrapolated, Is.LessThan(result.Fid).And.GreaterThan(0));
+            Assert.That(result.StandardError, Is.GreaterThan(0).And.LessThan(result.Fid));
+        });
+    }
+
+    [Test]
     public void Memory_does_not_grow_with_the_images()
     {
         const long Noise = 200_000; // a prepared image is 1,072,812 bytes, an image's features 256

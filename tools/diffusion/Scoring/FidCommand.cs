@@ -44,7 +44,7 @@ internal static class FidCommand
     private static string ToText(string a, string b, FidResult r)
     {
         string text = string.Create(CultureInfo.InvariantCulture, $"""
-            FID       {r.Fid:R}  (exactly: between {r.Lower:G9} and {r.Upper:G9})
+            FID       {r.Fid:R}  (exactly: between {r.Lower:G9} and {r.Upper:G9}){Estimate(a, b, r)}
             A         {a}, {Count(r.CountA)} images
             B         {b}, {Count(r.CountB)} images
             recipe    {r.Recipe}, {r.Dims} dims
@@ -59,6 +59,16 @@ internal static class FidCommand
             + "; compare it with scores of the same numbers of images only";
     }
 
+    private static string Estimate(string a, string b, FidResult r)
+    {
+        if (r.Extrapolated is null)
+            return "";
+        string which = ReferenceStatistics.IsFile(a) ? " in B, with A as it is"
+            : ReferenceStatistics.IsFile(b) ? " in A, with B as it is" : "";
+        return string.Create(CultureInfo.InvariantCulture, $"\nestimate  {r.Extrapolated:G5} ± {r.StandardError:G2}")
+            + $" for any number of images{which}: extrapolated from halves, standard error from quarters";
+    }
+
     private static string Count(long? count) => count?.ToString("N0", CultureInfo.InvariantCulture) ?? "unknown";
 
     private static string ToJson(string a, string b, FidResult r) => new JsonObject
@@ -66,6 +76,8 @@ internal static class FidCommand
         ["fid"] = r.Fid,
         ["lower"] = r.Lower,
         ["upper"] = r.Upper,
+        ["extrapolated"] = r.Extrapolated,
+        ["standard_error"] = r.StandardError,
         ["a"] = a,
         ["b"] = b,
         ["count_a"] = r.CountA,
