@@ -183,14 +183,14 @@ internal sealed class Evaluator
                 if (images.Count == ReferenceBatch)
                     Flush(i + 1);
             }
-            Flush(_dataset.Count);
+            if (images.Count > 0)
+                Flush(_dataset.Count);
             _evaluation.MakeReference(features, _folder.Reference, _referenceKey);
 
             void Flush(int seen)
             {
                 cancellation.ThrowIfCancellationRequested();
-                if (images.Count > 0)
-                    features.Append(Features(images, names));
+                features.Append(Features(images, names));
                 images.Clear();
                 names.Clear();
                 double rate = (features.Count - before) / watch.Elapsed.TotalSeconds;
