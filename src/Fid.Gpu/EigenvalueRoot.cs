@@ -21,7 +21,8 @@ internal static class EigenvalueRoot
     {
         bool firstIsFactored = Prefers(a, b, device);
         var (factored, other) = firstIsFactored ? (a, b) : (b, a);
-        var factor = factored.FactorOn(device) ?? throw new ArgumentException("a covariance has large negative eigenvalues: it is no covariance");
+        var factor = factored.FactorOn(device)
+            ?? throw new ArgumentException("a covariance has large negative eigenvalues: it is no covariance");
         int rows = factor.Rows, dims = a.Dims;
         double[] product;
         using (var f = new Matrix(device, rows, dims, factor.Values))

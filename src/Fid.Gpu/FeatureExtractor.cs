@@ -29,7 +29,8 @@ public sealed class FeatureExtractor : IDisposable
     /// <param name="batch">Images that go through the network together, or 0: chosen by the device's memory.</param>
     /// <exception cref="ArgumentException">There is no such depth.</exception>
     /// <exception cref="DeviceException">The device has no room.</exception>
-    public FeatureExtractor(Device device, InceptionWeights weights, FidRecipe recipe = FidRecipe.PytorchFid, int dims = 2048, int batch = 0)
+    public FeatureExtractor(Device device, InceptionWeights weights, FidRecipe recipe = FidRecipe.PytorchFid, int dims = 2048,
+        int batch = 0)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(weights);
@@ -69,7 +70,8 @@ public sealed class FeatureExtractor : IDisposable
     /// <param name="names">As below.</param>
     /// <returns>[images, dims], row-major.</returns>
     /// <exception cref="ArgumentException">There are no images, or not one name for each.</exception>
-    /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names it.</exception>
+    /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names
+    /// it.</exception>
     public float[] Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names = null)
     {
         ArgumentNullException.ThrowIfNull(images);
@@ -84,13 +86,14 @@ public sealed class FeatureExtractor : IDisposable
     }
 
     /// <summary>Computes the features of any number of images; they stay on the device.</summary>
-    /// <param name="images">Of any sizes, grey or RGB. A list that decodes on demand is asked for each image once, from several threads, and
-    /// on a GPU while the batch before is computed.</param>
+    /// <param name="images">Of any sizes, grey or RGB. A list that decodes on demand is asked for each image once, from several threads,
+    /// and on a GPU while the batch before is computed.</param>
     /// <param name="names">The images' files, for messages; their numbers if null.</param>
     /// <param name="take">Is handed the features in the images' order, [1 to <see cref="Batch"/>, dims] on <see cref="Device"/>, such as
     /// <see cref="FeatureStatistics.Add(Tensor)"/>. All of them are finite. They die when it returns.</param>
     /// <exception cref="ArgumentException">There are no images, or not one name for each.</exception>
-    /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names it.</exception>
+    /// <exception cref="ImageFormatException">An image has an alpha channel, or its features are not finite; the message names
+    /// it.</exception>
     public void Extract(IReadOnlyList<PixelImage> images, IReadOnlyList<string>? names, Action<Tensor> take)
     {
         ArgumentNullException.ThrowIfNull(images);

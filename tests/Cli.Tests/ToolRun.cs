@@ -9,8 +9,8 @@ internal sealed record ToolRun(int Code, string Out, string Error)
     /// <summary>Options under which a run takes seconds: a tiny network on tiny images.</summary>
     public static readonly string[] TinyModel =
     [
-        "--dim", "8", "--dim-mults", "1,2", "--image-size", "16", "--timesteps", "20", "--sampling-timesteps", "2", "--train-batch-size", "4",
-        "--num-samples", "1", "--save-and-sample-every", "4", "--device", "cpu",
+        "--dim", "8", "--dim-mults", "1,2", "--image-size", "16", "--timesteps", "20", "--sampling-timesteps", "2",
+        "--train-batch-size", "4", "--num-samples", "1", "--save-and-sample-every", "4", "--device", "cpu",
     ];
 
     /// <summary>The tiny model's options, some of them with other values.</summary>

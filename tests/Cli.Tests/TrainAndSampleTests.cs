@@ -98,7 +98,8 @@ public sealed class TrainAndSampleTests
         Assert.That(files, Has.Length.EqualTo(6), "five samples and a grid");
         foreach (string file in files)
         {
-            byte[] one = File.ReadAllBytes(Path.Combine(_folder["batch1"], file)), five = File.ReadAllBytes(Path.Combine(_folder["batch5"], file));
+            byte[] one = File.ReadAllBytes(Path.Combine(_folder["batch1"], file));
+            byte[] five = File.ReadAllBytes(Path.Combine(_folder["batch5"], file));
             Assert.That(five, Is.EqualTo(one), file);
         }
     }

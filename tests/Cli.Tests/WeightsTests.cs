@@ -235,7 +235,8 @@ public sealed class WeightsTests
         {
             string? range = context.Request.Headers["Range"];
             Ranges.Add(range);
-            int start = Resumes && range is not null ? int.Parse(range["bytes=".Length..^1], System.Globalization.CultureInfo.InvariantCulture) : 0;
+            int start = Resumes && range is not null
+                ? int.Parse(range["bytes=".Length..^1], System.Globalization.CultureInfo.InvariantCulture) : 0;
             if (start > 0)
             {
                 context.Response.StatusCode = 206;

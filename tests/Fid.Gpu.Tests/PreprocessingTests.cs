@@ -11,15 +11,18 @@ public sealed class PreprocessingTests
     [Test]
     public void Recipes_have_names_that_are_parsed_back()
     {
-        Assert.That(Enum.GetValues<FidRecipe>().Select(FidRecipes.Name), Is.EqualTo(["pytorch-fid", "clean", "tf1"]).And.EqualTo(FidRecipes.All));
+        Assert.That(Enum.GetValues<FidRecipe>().Select(FidRecipes.Name), 
+            Is.EqualTo(["pytorch-fid", "clean", "tf1"]).And.EqualTo(FidRecipes.All));
         Assert.That(FidRecipes.All.Select(FidRecipes.Parse), Is.EqualTo(Enum.GetValues<FidRecipe>()));
         Assert.That(FidRecipes.Parse("Clean"), Is.EqualTo(FidRecipe.Clean));
-        Assert.That(() => FidRecipes.Parse("legacy"), Throws.ArgumentException.With.Message.Contains("'legacy', expected pytorch-fid, clean, tf1"));
+        Assert.That(() => FidRecipes.Parse("legacy"), 
+            Throws.ArgumentException.With.Message.Contains("'legacy', expected pytorch-fid, clean, tf1"));
     }
 
     [TestCase(FidRecipe.PytorchFid, ResizeMode.Bilinear, 0.0, 255.0, 2.0, -1.0)]
     [TestCase(FidRecipe.Tf1, ResizeMode.BilinearTensorFlow1, -128.0, 128.0, 1.0, 0.0)]
-    public void Bilinear_recipes_resize_as_the_op_does(FidRecipe recipe, ResizeMode mode, double add, double divide, double times, double plus)
+    public void Bilinear_recipes_resize_as_the_op_does(FidRecipe recipe, ResizeMode mode, double add, double divide, double times,
+        double plus)
     {
         var image = InceptionGolden.Image(2, 37, 450);
         using var tape = TestDevices.Open("cpu").NewTape(recording: false);

@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.Fid.Tests;
 /// <summary>Two folders of photographs, from JPEG to score, beside what pytorch-fid made of them with the same weights.</summary>
 public sealed class PytorchFidTests
 {
-    /// <summary>Rounding of a normalised network in 32-bit floats, which both sides have, moves a score by about a hundred-thousandth.</summary>
+    /// <summary>Rounding of a normalised network in 32-bit floats, which both sides have, moves a score by about a
+    /// hundred-thousandth.</summary>
     private const double Tolerance = 1e-4;
 
     [TestCase(64, 2.5686796814201323)]

@@ -113,7 +113,8 @@ public sealed record Checkpoint
     /// <param name="device">Where the weights will lie.</param>
     /// <param name="averaged">True for the averaged weights, which sample better; false for those that training left.</param>
     /// <returns>The model; the caller disposes it.</returns>
-    /// <exception cref="WeightsException">The file is missing, cut short, no checkpoint or another model's: all faults are listed.</exception>
+    /// <exception cref="WeightsException">The file is missing, cut short, no checkpoint or another model's: all faults are
+    /// listed.</exception>
     public static TrainedModel OpenModel(string path, Device device, bool averaged = true)
     {
         using var file = SafetensorsReader.Open(path);

@@ -16,7 +16,8 @@ internal sealed class MetricsFile : IDisposable
 
     private MetricsFile(StreamWriter writer) => _writer = writer;
 
-    /// <summary>Opens the file for the step after <paramref name="lastStep"/>; later rows, of a run that was cut off, are dropped.</summary>
+    /// <summary>Opens the file for the step after <paramref name="lastStep"/>; later rows, of a run that was cut off, are
+    /// dropped.</summary>
     /// <exception cref="IOException">The file cannot be written, or is something else's.</exception>
     public static MetricsFile Open(string path, long lastStep)
     {

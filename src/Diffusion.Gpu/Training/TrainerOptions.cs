@@ -1,7 +1,8 @@
 namespace Diffusion.Gpu.Training;
 
 /// <summary>How a model is trained; names and defaults are those of the reference trainer.</summary>
-/// <remarks>denoising-diffusion-pytorch 2.3.1, Trainer: Adam's epsilon is 1e-8 without weight decay, the average copies for 100 steps.</remarks>
+/// <remarks>denoising-diffusion-pytorch 2.3.1, Trainer: Adam's epsilon is 1e-8 without weight decay, the average copies for 100
+/// steps.</remarks>
 public sealed record TrainerOptions
 {
     /// <summary>Images per forward and backward pass.</summary>

@@ -34,7 +34,8 @@ public enum TrainingPhase
     ReferenceDiscarded,
 }
 
-/// <summary>How far a training run has come; reported after every step, around milestones, while a grid is drawn or samples are scored.</summary>
+/// <summary>How far a training run has come; reported after every step, around milestones, while a grid is drawn or samples are
+/// scored.</summary>
 /// <param name="Phase">What was done last.</param>
 /// <param name="Step">Steps taken since the run began, those before a resume included.</param>
 /// <param name="TotalSteps">Steps at which the run ends.</param>

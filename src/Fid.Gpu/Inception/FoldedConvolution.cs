@@ -2,8 +2,10 @@ using Diffusion.Gpu.Kernels;
 
 namespace Diffusion.Gpu.Fid;
 
-/// <summary>A convolution, the batch norm after it and the ReLU after that, as one op: the norm is part of the filter and the bias.</summary>
-/// <remarks>y = relu((x ⋆ w − mean) · s + β) with s = γ / √(variance + 1e-3): filter w·s, bias β − mean·s, in double, rounded once.</remarks>
+/// <summary>A convolution, the batch norm after it and the ReLU after that, as one op: the norm is part of the filter and the
+/// bias.</summary>
+/// <remarks>y = relu((x ⋆ w − mean) · s + β) with s = γ / √(variance + 1e-3): filter w·s, bias β − mean·s, in double, rounded
+/// once.</remarks>
 internal sealed class FoldedConvolution : IDisposable
 {
     private const double Epsilon = 1e-3;
@@ -27,7 +29,8 @@ internal sealed class FoldedConvolution : IDisposable
     public static FoldedConvolution Create(Device device, Shape shape, Func<string, float[]> values)
     {
         var (filter, bias) = Fold(shape, values);
-        return new FoldedConvolution(device.NewTensor([shape[0], shape[2], shape[3], shape[1]], filter), device.NewTensor([shape[0]], bias));
+        return new FoldedConvolution(device.NewTensor([shape[0], shape[2], shape[3], shape[1]], filter),
+            device.NewTensor([shape[0]], bias));
     }
 
     /// <summary>The filter [K, R, S, C] and the bias [K]; parameters as of <see cref="Create"/>.</summary>

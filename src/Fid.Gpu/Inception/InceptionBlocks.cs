@@ -86,7 +86,8 @@ internal readonly struct InceptionBlocks(Func<string, FoldedConvolution> convolu
     /// <param name="maximum">The network's last block pools maxima where the one before pools averages.</param>
     public Tensor E(Tape tape, Tensor x, bool maximum)
     {
-        var y = Output(tape, x, 1, Channels("branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool"));
+        var y = Output(tape, x, 1,
+            Channels("branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool"));
         int at = convolution("branch1x1").Into(tape, y, 0, x);
         using (tape.Scope())
         {

@@ -138,7 +138,10 @@ public sealed class InceptionV3 : IDisposable
     private Tensor Stem(Tape tape, Tensor x)
     {
         using (var scope = tape.Scope())
-            x = scope.Keep(Layer("Conv2d_2a_3x3").Apply(tape, Layer("Conv2d_1a_3x3").Apply(tape, x, stride: 2, padded: false), padded: false));
+        {
+            var first = Layer("Conv2d_1a_3x3").Apply(tape, x, stride: 2, padded: false);
+            x = scope.Keep(Layer("Conv2d_2a_3x3").Apply(tape, first, padded: false));
+        }
         return tape.MaxPool2D(Layer("Conv2d_2b_3x3").Apply(tape, x), window: 3, stride: 2);
     }
 

@@ -43,7 +43,8 @@ public sealed class InceptionWeights
 
     /// <summary>Reads a .safetensors file with the names of torchvision and pytorch-fid.</summary>
     /// <param name="path">The file. Its batch counters and torchvision's AuxLogits are passed over.</param>
-    /// <exception cref="WeightsException">The file cannot be read; tensors are missing, left over or of another shape (all are counted, some named); or
+    /// <exception cref="WeightsException">The file cannot be read; tensors are missing, left over or of another shape (all are counted,
+    /// some named); or
     /// values are not finite or a variance is not positive.</exception>
     public static InceptionWeights Read(string path)
     {
@@ -99,8 +100,9 @@ public sealed class InceptionWeights
             .Select(tensor => $"{tensor.Name} holds {found[tensor.Name].Type}"));
         if (faults.Count > 0)
         {
-            throw new WeightsException(source, null, string.Join("; ", faults), $"expected the {Layout.Count} tensors of the Inception-v3 that "
-                + $"FID is defined with ({InceptionLayout.Classes} classes): run 'diffusion weights fetch' for the published file");
+            throw new WeightsException(source, null, string.Join("; ", faults), $"expected the {Layout.Count} tensors of the "
+                + $"Inception-v3 that FID is defined with ({InceptionLayout.Classes} classes): "
+                + "run 'diffusion weights fetch' for the published file");
         }
     }
 
@@ -128,7 +130,8 @@ public sealed class InceptionWeights
             faults.Add($"{all.Length} {fault} ({string.Join(", ", all.Take(Named))}{(all.Length > Named ? ", …" : "")})");
     }
 
-    /// <summary>Hashes per tensor, in layout order: length and bytes of the name, number of axes, extents, values; all little-endian.</summary>
+    /// <summary>Hashes per tensor, in layout order: length and bytes of the name, number of axes, extents, values; all
+    /// little-endian.</summary>
     private string ComputeId()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

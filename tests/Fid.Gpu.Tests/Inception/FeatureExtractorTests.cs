@@ -13,9 +13,9 @@ public sealed class FeatureExtractorTests(string id)
 
     private static readonly PixelImage[] Images =
     [
-        InceptionGolden.Image(0, 32, 32), InceptionGolden.Image(1, 40, 25), InceptionGolden.Image(2, 300, 310), InceptionGolden.Image(3, 1, 1),
-        InceptionGolden.Image(4, 32, 32), InceptionGolden.Image(5, 299, 299), InceptionGolden.Image(6, 17, 400), InceptionGolden.Image(7, 32, 32),
-        InceptionGolden.Image(8, 64, 64),
+        InceptionGolden.Image(0, 32, 32), InceptionGolden.Image(1, 40, 25), InceptionGolden.Image(2, 300, 310),
+        InceptionGolden.Image(3, 1, 1), InceptionGolden.Image(4, 32, 32), InceptionGolden.Image(5, 299, 299),
+        InceptionGolden.Image(6, 17, 400), InceptionGolden.Image(7, 32, 32), InceptionGolden.Image(8, 64, 64),
     ];
 
     [Test]
@@ -24,8 +24,10 @@ public sealed class FeatureExtractorTests(string id)
         float[] together = Features(8, Images);
         Assert.That(Features(3, Images), Is.EqualTo(together), "batch 3");
         Assert.That(Features(1, [.. Images.Take(3)]), Is.EqualTo(together[..(3 * Dims)]), "batch 1");
-        Assert.That(Features(8, [Images[8], Images[1]]), Is.EqualTo(together[(8 * Dims)..].Concat(together[Dims..(2 * Dims)])), "other company");
-        Assert.That(together.Chunk(Dims).Select(row => string.Join(' ', row)).Distinct().Count(), Is.EqualTo(Images.Length), "no image repeats");
+        Assert.That(Features(8, [Images[8], Images[1]]), Is.EqualTo(together[(8 * Dims)..].Concat(together[Dims..(2 * Dims)])),
+            "other company");
+        Assert.That(together.Chunk(Dims).Select(row => string.Join(' ', row)).Distinct().Count(), Is.EqualTo(Images.Length),
+            "no image repeats");
     }
 
     [Test]

@@ -6,7 +6,8 @@ using Diffusion.Gpu.Kernels.Weights;
 
 namespace Diffusion.Gpu.Fid.Tests.Inception;
 
-/// <summary>What the golden files of Inception assume: weights of both variants, images that are computed, PyTorch's order of axes.</summary>
+/// <summary>What the golden files of Inception assume: weights of both variants, images that are computed, PyTorch's order of
+/// axes.</summary>
 internal static class InceptionGolden
 {
     private static readonly Lazy<InceptionWeights> HashWeightsOnce = new(InceptionWeights.Hash);
@@ -28,7 +29,8 @@ internal static class InceptionGolden
 
     /// <summary>A small image that is computed; any size.</summary>
     public static PixelImage Image(int seed, int height, int width, int channels = 3) => new(width, height, channels,
-        [.. Enumerable.Range(0, height * width * channels).Select(i => Pixel(seed, i % channels, i / channels / width, i / channels % width, width))]);
+        [.. Enumerable.Range(0, height * width * channels).Select(i
+            => Pixel(seed, i % channels, i / channels / width, i / channels % width, width))]);
 
     /// <summary>[N, C, P] to [N, P, C].</summary>
     public static T[] ChannelsLast<T>(T[] values, int n, int c, int p)

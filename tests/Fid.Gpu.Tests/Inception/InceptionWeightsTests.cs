@@ -19,7 +19,8 @@ public sealed class InceptionWeightsTests
             Assert.That(expected.GetProperty("shape").EnumerateArray().Select(extent => extent.GetInt32()),
                 Is.EqualTo(tensor.Shape.Extents.ToArray()), tensor.Name);
             byte[] bytes = MemoryMarshal.AsBytes(InceptionGolden.Weights("hash").Values(tensor.Name).AsSpan()).ToArray();
-            Assert.That(Convert.ToHexStringLower(SHA256.HashData(bytes)), Is.EqualTo(expected.GetProperty("sha256").GetString()), tensor.Name);
+            Assert.That(Convert.ToHexStringLower(SHA256.HashData(bytes)), Is.EqualTo(expected.GetProperty("sha256").GetString()),
+                tensor.Name);
         }
         Assert.That(parameters.EnumerateObject().Count(), Is.EqualTo(InceptionWeights.Layout.Count));
     }
@@ -62,7 +63,8 @@ public sealed class InceptionWeightsTests
             .Select(entry => entry.Name == "fc.weight" ? entry with { Shape = [1000, 2048], ByteLength = 4 * 1000 * 2048 } : entry)
             .Append(new TensorEntry("fc.extra", ElementType.F32, [1], 4));
         var error = Assert.Throws<WeightsException>(() => Take(entries))!;
-        Assert.That(error.Message, Does.StartWith("here.safetensors: ").And.Contain("2 missing (Mixed_7c.branch_pool.bn.weight [192], fc.bias")
+        Assert.That(error.Message, Does.StartWith("here.safetensors: ")
+            .And.Contain("2 missing (Mixed_7c.branch_pool.bn.weight [192], fc.bias")
             .And.Contain("1 left over (fc.extra)").And.Contain("fc.weight [1000, 2048] instead of [1008, 2048]")
             .And.Contain("diffusion weights fetch").And.Not.Contain("\n"));
     }
@@ -93,7 +95,8 @@ public sealed class InceptionWeightsTests
         try
         {
             Environment.SetEnvironmentVariable("DIFFUSION_CACHE", folder.File("cache"));
-            Assert.That(InceptionWeights.DefaultPath, Is.EqualTo(Path.Combine(folder.File("cache"), "pt_inception-2015-12-05.safetensors")));
+            Assert.That(InceptionWeights.DefaultPath,
+                Is.EqualTo(Path.Combine(folder.File("cache"), "pt_inception-2015-12-05.safetensors")));
             Assert.That(InceptionWeights.ReadDefault, Throws.TypeOf<WeightsException>().With.Message.Contains("diffusion weights fetch"));
             Directory.CreateDirectory(folder.File("cache"));
             InceptionGolden.Weights("hash").Write(InceptionWeights.DefaultPath);

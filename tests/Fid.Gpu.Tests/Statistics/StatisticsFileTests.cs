@@ -21,7 +21,8 @@ public sealed class StatisticsFileTests
         using var streaming = new FeatureStatistics(TestDevices.Open("cpu"), 40);
         streaming.Add(HashFeatures.Make("file", count, 40));
         var finished = streaming.Finish();
-        var written = new GaussianStatistics(finished.Mean, finished.Covariance, finished.Count, keepsFeatures ? finished.FactorOn(null) : null)
+        var written = new GaussianStatistics(finished.Mean, finished.Covariance, finished.Count,
+            keepsFeatures ? finished.FactorOn(null) : null)
         {
             Recipe = "pytorch-fid",
             Weights = "sha256:abc",

@@ -18,12 +18,13 @@ internal static class CostText
             ? Text($"before the first one, once and not in that share, {cost.ReferenceImages:N0} real images are seen, about ")
                 + $"{Clock(cost.ReferenceSeconds)}; their statistics stay in the run folder as fid-reference.npz"
             : "the statistics of the real images are there already";
-        yield return Text($"measured: {1 / cost.SecondsPerNetworkCall:0.0} network calls/s, {1 / cost.SecondsPerFeature:0.0} Inception images/s")
+        yield return Text($"measured: {1 / cost.SecondsPerNetworkCall:0.0} network calls/s, ")
+            + Text($"{1 / cost.SecondsPerFeature:0.0} Inception images/s")
             + (cost.SecondsPerTrainingStep > 0 ? Text($", {1 / cost.SecondsPerTrainingStep:0.00} training steps/s") : "");
         if (plan.Samples <= dims)
         {
-            yield return Text($"{plan.Samples:N0} samples are no more than {dims:N0} dims: scores are mostly the bias of so few, good to compare ")
-                + "checkpoints of this run alone";
+            yield return Text($"{plan.Samples:N0} samples are no more than {dims:N0} dims: scores are mostly the bias of so few, ")
+                + "good to compare checkpoints of this run alone";
         }
         var cheaper = cost.Cheaper();
         if (cheaper.Count > 0)

@@ -36,7 +36,8 @@ internal static class PolicyFile
         }
         catch (JsonException error)
         {
-            throw new UsageException($"{path}: is no JSON ({error.Message.TrimEnd('.')}); expected an object such as {{\"fid\": \"final\"}}.");
+            throw new UsageException($"{path}: is no JSON ({error.Message.TrimEnd('.')}); "
+                + $"expected an object such as {{\"fid\": \"final\"}}.");
         }
     }
 }
