@@ -37,12 +37,9 @@ public sealed class TileGemmTests(string id, Precision precision)
     {
         var data = new ConvolutionData(Opened, s);
         float[][] small = data.AssertMatches(Tolerance);
-        foreach (var tile in TileChoice.All)
-        {
-            Backend.OnlyTile = tile;
-            float[][] large = data.AssertMatches(Tolerance);
-            Assert.That(large, Is.EqualTo(small), $"{tile}");
-        }
+        // The other one is tested with matrix products, for compiling a tile takes long.
+        Backend.OnlyTile = TileSize.Of<Tile128x128>();
+        Assert.That(data.AssertMatches(Tolerance), Is.EqualTo(small));
     }
 
     [TestCaseSource(nameof(Products))]
@@ -52,7 +49,7 @@ public sealed class TileGemmTests(string id, Precision precision)
         float[] a = Numbers(s.Batch * s.M * s.K, 1), b = Numbers(s.Batch * s.K * s.N, 2);
         using Tensor left = Opened.NewTensor([a.Length], a), right = Opened.NewTensor([b.Length], b);
         // Results that are not four wide have one tile: what differs is stored after the products.
-        foreach (var tile in s.N % 4 == 0 ? new[] { TileSize.Of<Tile64x64>(), TileSize.Of<Tile128x128>() } : [TileSize.Of<Tile64x64>()])
+        foreach (var tile in s.N % 4 == 0 ? new[] { TileSize.Of<Tile64x64>(), TileSize.Of<Tile128x64>() } : [TileSize.Of<Tile64x64>()])
         {
             using var c = Opened.NewTensor([s.Batch * s.M * s.N], new float[s.Batch * s.M * s.N]);
             Backend.OnlyTile = tile;
@@ -71,6 +68,22 @@ public sealed class TileGemmTests(string id, Precision precision)
         var data = new ConvolutionData(Opened, s);
         float[][] first = data.AssertMatches(Tolerance);
         Assert.That(data.Run(), Is.EqualTo(first));
+    }
+
+    /// <summary>35 channels are copied with padding in either precision, and the turned filter always.</summary>
+    [Test]
+    public void Kept_copies_of_weights_follow_their_values()
+    {
+        var s = new Conv2DShape(1, 5, 6, 35, 7, 3, 3, 1, 1, 1);
+        float[] first = Numbers(s.K * s.Depth, 1), second = Numbers(s.K * s.Depth, 2);
+        using Tensor x = Opened.NewTensor([s.N, s.H, s.W, s.C], Numbers(s.Pixels * s.C, 3));
+        using Tensor dy = Opened.NewTensor([s.N, s.OutH, s.OutW, s.K], Numbers(s.Pixels * s.K, 4));
+        using Tensor changed = Opened.NewTensor([s.K, s.R, s.S, s.C], first), fresh = Opened.NewTensor(changed.Shape, second);
+        float[][] before = Convolve(s, x, dy, changed);
+        changed.CopyFrom(second);
+        float[][] after = Convolve(s, x, dy, changed);
+        Assert.That(after, Is.EqualTo(Convolve(s, x, dy, fresh)));
+        Assert.That(after, Is.Not.EqualTo(before));
     }
 
     [TestCase(Precision.Tf32, 0x3F801FFFu, 0x3F800000u, TestName = "Tf32_cuts_the_low_bits_off")]
@@ -131,6 +144,14 @@ public sealed class TileGemmTests(string id, Precision precision)
             => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
     }
 
+    private float[][] Convolve(in Conv2DShape s, Tensor x, Tensor dy, Tensor filter)
+    {
+        using Tensor y = Opened.NewTensor(dy.Shape), dx = Opened.NewTensor(x.Shape);
+        Backend.Conv2DForward(s, x, filter, default, ChannelSlice.Whole(y));
+        Backend.Conv2DBackwardInput(s, dy, filter, new GradientTarget(dx, false));
+        return [y.ToArray(), dx.ToArray()];
+    }
+
     private float Times1(float value)
     {
         using Tensor a = Opened.NewTensor([1], [value]), one = Opened.NewTensor([1], [1]), c = Opened.NewTensor([1]);
@@ -175,7 +196,7 @@ public sealed class TileGemmTests(string id, Precision precision)
 
     private static IEnumerable<object[]> Products =>
         from size in new[] { (1, 65, 33, 17), (3, 68, 132, 36), (2, 4, 8, 4), (1, 129, 3, 5), (1, 131, 68, 51) }
-        from order in new[] { (false, false), (true, false), (false, true), (true, true) }
+        from order in new[] { (false, false), (true, true), (true, false), (false, true) }.Take(size.Item3 % 4 == 0 ? 4 : 2)
         select new object[] { size.Item1, size.Item2, size.Item3, size.Item4, order.Item1, order.Item2 };
 
     private void AssertProduct(MatMulShape s, float[] a, float[] b, float[] twice)
