@@ -9,5 +9,7 @@ if (args is ["frechet"])
     return FrechetBenchmark.Run();
 if (args is ["matrix-root"])
     return MatrixRootTable.Run();
+if (args is ["sheet", .. var sheet])
+    return RooflineSheet.Run(sheet);
 BenchmarkSwitcher.FromAssembly(typeof(Conv2DRoofline).Assembly).Run(args);
 return 0;

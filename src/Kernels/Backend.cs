@@ -19,6 +19,13 @@ internal abstract partial class Backend(Device device) : IDisposable
     /// <summary>Kernels compiled and loaded so far; none where nothing is compiled at run time.</summary>
     public virtual KernelLoads Kernels => default;
 
+    /// <summary>Runs work whose products are timed by every tile that they can have; what is measured is kept, and used from then on.</summary>
+    /// <param name="work">Its results mean nothing.</param>
+    /// <param name="progress">Told how many products are known.</param>
+    /// <exception cref="DeviceException">There is nothing to choose between.</exception>
+    public virtual void Tune(Action work, Action<int> progress)
+        => throw new DeviceException(Device.Info.Id, "it has no tiles to choose between", "tune an NVIDIA GPU");
+
     /// <summary>Sentinels around what is allocated from now on: set by tests alone.</summary>
     public MemoryGuard? Guard { get; set; }
 

@@ -50,8 +50,8 @@ public sealed class Device : IDisposable
         if (info.Kind == DeviceKind.Cpu)
             return new Device(info, precision, device => new CpuBackend(device));
         string folder = kernelCache ?? CacheFolder.Kernels;
-        var cache = folder.Length == 0 ? null : new KernelCache(folder);
-        return new Device(info, precision, device => new GpuBackend(device, cache: cache));
+        return folder.Length == 0 ? new Device(info, precision, device => new GpuBackend(device))
+            : new Device(info, precision, device => new GpuBackend(device, null, new KernelCache(folder), new TileTuning(folder, info)));
     }
 
     /// <summary>Begins a computation.</summary>
@@ -67,6 +67,19 @@ public sealed class Device : IDisposable
         var tensor = NewTensor(shape);
         tensor.CopyFrom(values);
         return tensor;
+    }
+
+    /// <summary>Times every tile that the matrix products of some work can have, keeps the fastest of each beside the compiled kernels, and uses
+    /// them from then on. All tiles give the same bits.</summary>
+    /// <param name="work">Runs once; its products are launched many times, so its results mean nothing.</param>
+    /// <param name="progress">Told how many products are known.</param>
+    /// <exception cref="DeviceException">The device or its precision has nothing to choose between.</exception>
+    /// <exception cref="IOException">What was measured cannot be written.</exception>
+    public void Tune(Action work, Action<int> progress)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        ArgumentNullException.ThrowIfNull(progress);
+        Backend.Tune(work, progress);
     }
 
     /// <summary>Waits until everything enqueued is done.</summary>

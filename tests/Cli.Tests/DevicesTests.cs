@@ -51,6 +51,15 @@ public sealed class DevicesTests
         });
     }
 
+    [Test]
+    public void Devices_with_tune_name_what_has_no_tiles_to_choose_between()
+    {
+        var result = ToolRun.Of("devices", "--tune");
+        Assert.That(result.Code, Is.Zero);
+        if (!result.Out.Contains("tf32", StringComparison.Ordinal))
+            Assert.That(result.Error, Does.Contain("no device here multiplies on tensor cores"));
+    }
+
     [TestCase("demo")]
     [TestCase("train")]
     [TestCase("sample")]

@@ -12,15 +12,23 @@ internal static class DevicesCommand
     public static Command Create(ToolContext tool)
     {
         var json = CommonOptions.Json();
+        var tune = new Option<bool>("--tune")
+        {
+            Description = "Time every tile of the matrix products of a U-Net and of Inception on each device that multiplies on tensor cores, and keep "
+                + "the fastest beside the compiled kernels. Results stay the same, bit for bit.",
+        };
         var command = new Command("devices",
             "List the devices of this machine: name, memory, driver, precision choices, and what is missing. With --verbose each device also "
             + "runs a tiny network, and the time that its kernels take to compile is shown, cold and warm.")
         {
             json,
+            tune,
         };
         command.SetAction(result =>
         {
             var devices = Device.List();
+            if (result.GetValue(tune))
+                TileTuningRun.Run(devices, tool.Error, result.GetValue(json) ? DisplayMode.Json : DisplayMode.Lines);
             var firstUses = result.GetValue<bool>("--verbose") ? MeasureFirstUses(devices, tool.Error) : [];
             if (result.GetValue(json))
                 tool.Out.WriteLine(ToJson(devices, firstUses));

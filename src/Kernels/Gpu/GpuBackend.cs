@@ -20,10 +20,12 @@ internal sealed partial class GpuBackend : Backend
     /// <param name="device">A GPU or the emulator.</param>
     /// <param name="listing">Told every kernel instead of running it, or null.</param>
     /// <param name="cache">Compiled kernels of earlier runs, or null.</param>
+    /// <param name="tuning">Measured tiles of earlier runs; null for none.</param>
     /// <exception cref="DeviceException">The driver refuses it.</exception>
-    public GpuBackend(Device device, Action<KernelUse>? listing = null, KernelCache? cache = null)
+    public GpuBackend(Device device, Action<KernelUse>? listing = null, KernelCache? cache = null, TileTuning? tuning = null)
         : base(device)
     {
+        Tuning = tuning ?? new TileTuning(null, device.Info);
         _context = NewContext(device.Info.Kind);
         try
         {

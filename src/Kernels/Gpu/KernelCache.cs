@@ -70,7 +70,7 @@ internal sealed class KernelCache(string folder, long mostBytes = KernelCache.Mo
     /// <summary>Makes room: the files used least recently go until a quarter of the most bytes is free.</summary>
     private void Sweep()
     {
-        FileInfo[] files = [.. new DirectoryInfo(folder).EnumerateFiles().OrderBy(file => file.LastWriteTimeUtc)];
+        FileInfo[] files = [.. new DirectoryInfo(folder).EnumerateFiles("*.txt*").OrderBy(file => file.LastWriteTimeUtc)];
         long bytes = files.Sum(file => file.Length);
         if (bytes <= mostBytes)
             return;

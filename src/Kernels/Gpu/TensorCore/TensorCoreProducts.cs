@@ -24,7 +24,19 @@ internal sealed partial class GpuBackend
         where TResult : struct, IResult
     {
         var arguments = new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape };
-        var tile = choice ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
+        var counted = choice ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
+        var tile = Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, counted, choice is not null);
+        MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, tile);
+    }
+
+    private void MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments, TileSize tile)
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+    {
+        var shape = arguments.Shape;
         var groups = new Index3D(checked((int)(tile.Count(shape.Lines, shape.Columns) * shape.Slices)), 1, 1);
         if (tile == TileSize.Portable)
         {

@@ -1,0 +1,54 @@
+namespace Diffusion.Gpu.Kernels;
+
+/// <summary>Which tile a product gets, beyond the counted choice: what a tuning run found on this device.</summary>
+internal sealed partial class GpuBackend
+{
+    /// <summary>Measured tiles. In a tuning run products are launched many times: their numbers then mean nothing.</summary>
+    internal TileTuning Tuning { get; }
+
+    /// <summary>Told every product as it is launched, or null: lists of layers are made so.</summary>
+    internal Action<TileLaunch>? Products { get; set; }
+
+    public override void Tune(Action work, Action<int> progress)
+    {
+        if (Device.Precision == Precision.Float32)
+            throw new DeviceException(Device.Info.Id, "there is one tile in float32, so nothing to tune", "choose a precision of tensor cores");
+        Tuning.Tuned = (_, _) => progress(Tuning.Count);
+        try
+        {
+            work();
+            Synchronize();
+        }
+        finally
+        {
+            Tuning.Tuned = null;
+        }
+        Tuning.Save();
+    }
+
+    /// <summary>The tile that a product is launched by.</summary>
+    /// <param name="arguments">The product.</param>
+    /// <param name="counted">The choice by count; the portable tile is not tuned.</param>
+    /// <param name="isFixed">Whether the launch depends on the choice: of a split sum the parts do.</param>
+    private TileSize Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments, TileSize counted,
+        bool isFixed)
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+    {
+        var shape = arguments.Shape;
+        var product = new TileProduct(Device.Precision, TileProductKind<TLeft, TLeftOrder, TRight, TRightOrder, TResult>.Name, shape.Lines,
+            shape.Columns, shape.Depth, shape.Slices);
+        var tile = counted;
+        if (!isFixed && OnlyTile is null && counted != TileSize.Portable && (Tuning.Count > 0 || Tuning.Tuned is not null))
+        {
+            tile = Tuning.Find(product, Tuning.Tuned is null ? null
+                : candidate => MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, candidate), Synchronize) ?? counted;
+        }
+        if (Products is not null)
+            Products(new TileLaunch(product, tile, shape.SliceStep > 0, TileLaunch.BytesOf(arguments.Left, arguments.Right)));
+        return tile;
+    }
+}

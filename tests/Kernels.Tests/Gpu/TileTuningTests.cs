@@ -1,0 +1,88 @@
+using Diffusion.Gpu.Kernels.OpCases;
+
+namespace Diffusion.Gpu.Kernels.Tests;
+
+/// <summary>Tiles are timed on the device at hand, kept, and used; results stay the same bits.</summary>
+[TestFixtureSource(nameof(Gpus))]
+public sealed class TileTuningTests(string id)
+{
+    private const int M = 132, N = 68, K = 36;
+
+    private ScratchFolder _scratch = null!;
+
+    /// <summary>Emulation needs more shared memory than an NVIDIA GPU without tensor cores for TF32 has.</summary>
+    private static IEnumerable<string> Gpus => TestDevices.Fast.Where(id => Device.List().Any(d => d.Id == id
+        && (d.Kind == DeviceKind.OpenCL || (d.Kind == DeviceKind.Cuda && d.Precisions.Contains(Precision.Tf32)))));
+
+    private DeviceInfo Info => Device.List().First(d => d.Id == id);
+
+    [SetUp]
+    public void MakeFolder() => _scratch = new ScratchFolder();
+
+    [TearDown]
+    public void DeleteFolder() => _scratch.Dispose();
+
+    [Test]
+    public void A_measured_tile_is_kept_and_used_and_gives_the_same_bits()
+    {
+        var (counted, product, result) = Multiply(tune: false);
+        var (_, _, afterTuning) = Multiply(tune: true);
+        string file = Directory.GetFiles(_scratch.File("."), "tiles-*.json").Single();
+        string text = File.ReadAllText(file);
+        Assert.That(text, Does.Contain("\"lines\":132,\"columns\":68,\"depth\":36,\"slices\":1").And.Contain(Info.Name));
+        Assert.That(afterTuning, Is.EqualTo(result));
+
+        foreach (var tile in TileChoice.All)
+        {
+            var tuning = new TileTuning(_scratch.File("."), Info);
+            var measured = tuning.Find(product)!.Value;
+            File.WriteAllText(file, text.Replace(measured.ToString(), tile.ToString(), StringComparison.Ordinal));
+            var (used, _, tuned) = Multiply(tune: false);
+            Assert.That(used, Is.EqualTo(tile));
+            Assert.That(tuned, Is.EqualTo(result));
+            File.WriteAllText(file, text);
+        }
+        File.WriteAllText(file, text[..(text.Length / 2)]);
+        Assert.That(Multiply(tune: false).Tile, Is.EqualTo(counted), "a damaged file is no measurement");
+    }
+
+    [Test]
+    public void Every_tile_is_timed_and_the_fastest_wins()
+    {
+        var tuning = new TileTuning(null, Info) { Tuned = (_, _) => { } };
+        var tried = new List<TileSize>();
+        var fastest = tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 4), tile =>
+        {
+            tried.Add(tile);
+            Thread.Sleep(tile == TileChoice.All[^1] ? 0 : 3);
+        }, () => { });
+        Assert.That(tried.Distinct(), Is.EquivalentTo(TileChoice.All));
+        Assert.That(fastest, Is.EqualTo(TileChoice.All[^1]));
+        Assert.That(tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 5)), Is.Null, "another product");
+    }
+
+    [Test]
+    public void Float32_has_nothing_to_tune()
+        => Assert.That(() => TestDevices.Open(id).Tune(() => { }, _ => { }), Throws.TypeOf<DeviceException>().With.Message.Contains("one tile"));
+
+    private (TileSize Tile, TileProduct Product, float[] Result) Multiply(bool tune)
+    {
+        using var device = new Device(Info, Precision.Tf32, device => new GpuBackend(device, tuning: new TileTuning(_scratch.File("."), Info)));
+        var backend = (GpuBackend)device.Backend;
+        using Tensor a = device.NewTensor([M * K], TileGemmTests.Numbers(M * K, 1)), b = device.NewTensor([K * N], TileGemmTests.Numbers(K * N, 2));
+        using var c = device.NewTensor([M * N]);
+        TileLaunch last = default;
+        backend.Products = launch => last = launch;
+        void Run() => backend.MatMul(new MatMulShape(1, M, N, K, false, true), a, b, new GradientTarget(c, false));
+        if (tune)
+        {
+            int known = 0;
+            device.Tune(Run, count => known = count);
+            Assert.That(known, Is.EqualTo(1));
+        }
+        else
+            Run();
+        Assert.That(last.OperandBytes, Is.EqualTo(sizeof(float) * ((M * K) + (K * N))));
+        return (last.Tile, last.Product, c.ToArray());
+    }
+}
