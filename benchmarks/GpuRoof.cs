@@ -14,7 +14,8 @@ internal sealed record GpuRoof(string Name, int Multiprocessors, double Tf32, do
     /// 4.8 TB/s. H100 whitepaper: 132 multiprocessors of the SXM5 board.</remarks>
     public static GpuRoof H200 { get; } = new("H200", 132, 494.5e12, 989.5e12, 4.8e12);
 
-    /// <remarks>NVIDIA Ada GPU Architecture whitepaper, appendix A, GeForce RTX 4090: 82.6 and 165.2 dense TFLOPS (BF16 with FP32 accumulate),
+    /// <remarks>NVIDIA Ada GPU Architecture whitepaper, appendix A, GeForce RTX 4090: 82.6 and 165.2 dense TFLOPS (BF16 with FP32
+    /// accumulate),
     /// 1,008 GB/s, 128 multiprocessors.</remarks>
     public static GpuRoof Rtx4090 { get; } = new("RTX 4090", 128, 82.6e12, 165.2e12, 1.008e12);
 }
@@ -32,7 +33,8 @@ internal sealed record ProductCost(TileLaunch Launch, int ElementBytes)
     /// <summary>Bytes that must move once: operands in, result out (of a split sum every part).</summary>
     public double LeastBytes => Launch.OperandBytes + ResultBytes;
 
-    /// <summary>Bytes that tiles read and write: the left operand once for each column of tiles, the right one once for each line.</summary>
+    /// <summary>Bytes that tiles read and write: the left operand once for each column of tiles, the right one once for each
+    /// line.</summary>
     public double MovedBytes => (Groups * Stages * TileLayout.LineBytes
         * ((1 << Launch.Tile.LineShift) + (1 << Launch.Tile.ColumnShift))) + ResultBytes;
 
@@ -51,7 +53,8 @@ internal sealed record ProductCost(TileLaunch Launch, int ElementBytes)
     /// <summary>How often a device's multiprocessors are filled, each with as many groups as it holds.</summary>
     public double Waves(GpuRoof roof, int groupsOfMultiprocessor) => Math.Ceiling(Groups / (roof.Multiprocessors * groupsOfMultiprocessor));
 
-    /// <summary>Seconds below which the product cannot run: what the busiest multiprocessor multiplies, whole tiles at peak speed, or memory.
+    /// <summary>Seconds below which the product cannot run: what the busiest multiprocessor multiplies, whole tiles at peak speed, or
+    /// memory.
     /// </summary>
     public double Seconds(GpuRoof roof)
     {

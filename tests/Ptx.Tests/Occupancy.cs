@@ -8,8 +8,10 @@ internal readonly record struct Occupancy(int Groups, int Warps)
     private const int RegistersOfQuarter = 16384;
     private const int WarpsTogether = 4;
 
-    /// <remarks>CUDA C++ Programming Guide, technical specifications per compute capability, and NVIDIA's occupancy calculator: a quarter of a
-    /// multiprocessor has 16,384 registers, which a warp takes by 256; from 8.0 on 1 KB of a group's shared memory is the system's, and shared
+    /// <remarks>CUDA C++ Programming Guide, technical specifications per compute capability, and NVIDIA's occupancy calculator: a quarter
+    /// of a
+    /// multiprocessor has 16,384 registers, which a warp takes by 256; from 8.0 on 1 KB of a group's shared memory is the system's, and
+    /// shared
     /// memory is given by 128 bytes (before 8.0 by 256).</remarks>
     /// <param name="architecture">75, 80, 86, 89 or 90.</param>
     /// <param name="threads">Of a group.</param>

@@ -13,7 +13,8 @@ using Compiler = ILGPU.Backends.Backend;
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>What ILGPU's compiler makes of a kernel: PTX or OpenCL C, which the driver compiles further.</summary>
-/// <remarks>ILGPU has no public way from a text back to a kernel, so three of its internal members are called; its version is pinned.</remarks>
+/// <remarks>ILGPU has no public way from a text back to a kernel, so three of its internal members are called; its version is
+/// pinned.</remarks>
 /// <param name="Source">The text.</param>
 /// <param name="StaticSharedBytes">Shared memory that the kernel reserves.</param>
 /// <param name="HasDynamicShared">Whether it also takes what the launch gives.</param>
@@ -53,7 +54,8 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
 
     /// <summary>
     /// The text with its names numbered from 0 in order of appearance. ILGPU numbers them by everything that it compiled before, and a
-    /// driver's own cache, which looks for a text that it has seen, would miss; so it also hits after a build that left the kernel as it was.
+    /// driver's own cache, which looks for a text that it has seen, would miss; so it also hits after a build that left the kernel as it
+    /// was.
     /// </summary>
     public static string Renumbered(string source)
     {
@@ -66,13 +68,15 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
         });
     }
 
-    /// <summary>The number of a parameter, label, method or type: _kernel_649, L_5701, Open_1677, type_4128, type_4128_kernel. Chips (sm_80),
+    /// <summary>The number of a parameter, label, method or type: _kernel_649, L_5701, Open_1677, type_4128, type_4128_kernel. Chips
+    /// (sm_80),
     /// registers (%r10) and fields (field_0) have none.</summary>
     [GeneratedRegex(@"(?<=\b(?:_\w*?_|[A-Z]\w*?_|type_))\d+(?=\b|_kernel\b)")]
     private static partial Regex NumberedName();
 
     [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
-    private static extern PTXCompiledKernel NewPtxKernel(Context context, EntryPoint entryPoint, CompiledKernel.KernelInfo? info, string ptx);
+    private static extern PTXCompiledKernel NewPtxKernel(Context context, EntryPoint entryPoint, CompiledKernel.KernelInfo? info,
+        string ptx);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_TypeContext")]
     private static extern IRTypeContext TypesOf(Context context);

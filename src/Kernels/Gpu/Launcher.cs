@@ -21,7 +21,8 @@ internal interface IElementKernel
 /// </remarks>
 /// <param name="loader">Compiles kernels.</param>
 /// <param name="stream">Everything is enqueued on it, in order.</param>
-/// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels so.</param>
+/// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels
+/// so.</param>
 internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Action<KernelUse>? listing = null)
 {
     /// <summary>Threads of a group where the kernel has no reason for another number.</summary>

@@ -33,12 +33,15 @@ internal sealed partial class GpuBackend
     };
 
     /// <summary>How products in double precision are made: by the device, or as tests set it.</summary>
-    /// <remarks>NVIDIA's whitepapers: A100, H100 and B200 double the rate of fused multiply-adds by matrix instructions or keep it; the chips
-    /// between them (8.6, 8.9, 12.0) run matrix instructions in double precision at 1/64 of the single-precision rate like all others.</remarks>
+    /// <remarks>NVIDIA's whitepapers: A100, H100 and B200 double the rate of fused multiply-adds by matrix instructions or keep it; the
+    /// chips
+    /// between them (8.6, 8.9, 12.0) run matrix instructions in double precision at 1/64 of the single-precision rate like all
+    /// others.</remarks>
     internal MatrixStrategy MatrixStrategy { get; set; }
 
     private MatrixStrategy FastestMatrixStrategy(bool isListing)
-        => _accelerator is CudaAccelerator { Architecture: { Minor: 0, Major: 8 or 9 or 10 } } || (isListing && Device.Precision != Precision.Float32)
+        => _accelerator is CudaAccelerator { Architecture: { Minor: 0, Major: 8 or 9 or 10 } }
+            || (isListing && Device.Precision != Precision.Float32)
             ? MatrixStrategy.TensorCores : MatrixStrategy.Portable;
 
     public override void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)

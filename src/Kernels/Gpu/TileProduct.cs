@@ -15,8 +15,9 @@ internal readonly record struct TileProduct(Precision Precision, string Kind, in
 /// <summary>The names of products, made once for each kind.</summary>
 internal static class TileProductKind<TLeft, TLeftOrder, TRight, TRightOrder, TResult>
 {
-    public static readonly string Name = string.Join(' ', new[] { typeof(TLeft), typeof(TLeftOrder), typeof(TRight), typeof(TRightOrder), typeof(TResult) }
-        .Select(type => type.Name.Split('`')[0]));
+    public static readonly string Name = string.Join(' ',
+        new[] { typeof(TLeft), typeof(TLeftOrder), typeof(TRight), typeof(TRightOrder), typeof(TResult) }
+            .Select(type => type.Name.Split('`')[0]));
 }
 
 /// <summary>A product as it is launched.</summary>

@@ -92,10 +92,11 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
             foreach (var entry in root["tiles"]!.AsArray())
             {
                 // A tile that the program no longer has is no choice.
-                if (TileChoice.All.Where(tile => tile.ToString() == (string)entry!["tile"]!).Select(tile => (TileSize?)tile).FirstOrDefault() is { } tile)
+                var known = TileChoice.All.Where(tile => tile.ToString() == (string)entry!["tile"]!).ToList();
+                if (known is [var tile])
                 {
-                    fastest[new TileProduct(Enum.Parse<Precision>((string)entry!["precision"]!), (string)entry["product"]!, (int)entry["lines"]!,
-                        (int)entry["columns"]!, (int)entry["depth"]!, (int)entry["slices"]!)] = tile;
+                    fastest[new TileProduct(Enum.Parse<Precision>((string)entry!["precision"]!), (string)entry["product"]!,
+                        (int)entry["lines"]!, (int)entry["columns"]!, (int)entry["depth"]!, (int)entry["slices"]!)] = tile;
                 }
             }
         }
@@ -109,5 +110,8 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
     }
 
     private static string FileOf(string folder, DeviceInfo device)
-        => Path.Combine(folder, $"tiles-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{device.Name}\n{device.Driver}")))[..12]}.json");
+    {
+        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{device.Name}\n{device.Driver}"));
+        return Path.Combine(folder, $"tiles-{Convert.ToHexStringLower(hash)[..12]}.json");
+    }
 }

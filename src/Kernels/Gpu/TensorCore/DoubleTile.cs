@@ -13,7 +13,8 @@ internal struct DoubleMemory
 }
 
 /// <summary>The steps in which matrix instructions in double precision differ from any other code. Every thread takes every step.</summary>
-/// <remarks>mma.m8n8k4 (PTX manual, matrix fragments for .f64): lane l holds of the left operand line l / 4 at depth l % 4, of the right one
+/// <remarks>mma.m8n8k4 (PTX manual, matrix fragments for .f64): lane l holds of the left operand line l / 4 at depth l % 4, of the right
+/// one
 /// column l / 4 at depth l % 4, and of the sums line l / 4, columns 2·(l % 4) and the next.</remarks>
 internal interface IDoubleTile
 {
@@ -78,7 +79,10 @@ internal struct EmulatedDoubleTile : IDoubleTile
             int leftLane = lane & ~3, rightLane = (((lane & 3) << 1) + (sum & 1)) << 2;
             double value = memory.Sums[sum];
             for (int depth = 0; depth < 4; depth++)
-                value += memory.Fragments[Register(sum >> 3, leftLane + depth)] * memory.Fragments[Register(4 + ((sum >> 1) & 3), rightLane + depth)];
+            {
+                value += memory.Fragments[Register(sum >> 3, leftLane + depth)]
+                    * memory.Fragments[Register(4 + ((sum >> 1) & 3), rightLane + depth)];
+            }
             memory.Sums[sum] = value;
         }
         Group.Barrier();

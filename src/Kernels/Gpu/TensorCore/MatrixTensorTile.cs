@@ -4,7 +4,8 @@ namespace Diffusion.Gpu.Kernels;
 
 /// <summary>Matrix products in double precision by matrix instructions, where a GPU has fast ones: the tiles, the order of a symmetric
 /// result's tiles and the epilogue are those of <see cref="MatrixTile"/>.</summary>
-/// <remarks>A group of 4 warps makes a tile of 64 × 64, a warp 32 × 32 of it: 4 × 4 fragments of 8 × 8, 32 sums a lane. Depth passes in stages
+/// <remarks>A group of 4 warps makes a tile of 64 × 64, a warp 32 × 32 of it: 4 × 4 fragments of 8 × 8, 32 sums a lane. Depth passes in
+/// stages
 /// of 16 through shared memory (two panels [16][68] doubles, 17,408 bytes). Eight reads of a lane serve 16 matrix instructions of 256
 /// multiply-adds. A pitch of 4 modulo 16 doubles keeps the 4 depths × 4 lines that half a warp reads on different banks. The next stage's
 /// values are read from memory into registers while one is multiplied.</remarks>

@@ -30,8 +30,8 @@ internal sealed partial class GpuBackend
     /// <param name="arguments">The product.</param>
     /// <param name="counted">The choice by count; the portable tile is not tuned.</param>
     /// <param name="isFixed">Whether the launch depends on the choice: of a split sum the parts do.</param>
-    private TileSize Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments, TileSize counted,
-        bool isFixed)
+    private TileSize Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments,
+        TileSize counted, bool isFixed)
         where TLeft : struct, IOperandSource
         where TLeftOrder : struct, IOperandOrder
         where TRight : struct, IOperandSource
