@@ -30,7 +30,7 @@ internal static unsafe class Conv2DRoofline
     /// <param name="args">"--repeats" n, "--threads" n, "--filter" shape, "--pass" name; all optional.</param>
     public static int Run(string[] args)
     {
-        int repeats = int.Parse(Option(args, "--repeats") ?? "40", CultureInfo.InvariantCulture);
+        int repeats = int.Parse(Option(args, "--repeats") ?? "120", CultureInfo.InvariantCulture);
         string onlyPass = Option(args, "--pass") ?? "";
         string filter = Option(args, "--filter") ?? "";
         int threads = int.Parse(Option(args, "--threads") ?? $"{ForkJoinPool.Threads}", CultureInfo.InvariantCulture);

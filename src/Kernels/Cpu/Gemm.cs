@@ -17,6 +17,9 @@ internal sealed unsafe class Gemm
 
     private const int MostPixels = 256;
     private const int FewestPixels = 48;
+
+    /// <summary>Tiles that one call of the inner loop takes; their outputs stay in the first-level cache for the epilogue.</summary>
+    private const int TilesOfCall = 8;
     private const int ItemsPerThread = 3;
 
     /// <summary>Multiply-adds under which waking other threads costs more than it saves.</summary>
@@ -140,8 +143,10 @@ internal sealed unsafe class Gemm
         // Columns that do not fill their registers, and rows past the last pixel, are computed beside the target.
         bool isTail = _packed.ColumnsOf(panel) < width;
         float* beside = scratch.Tail.Take<float>((windows.Pixels + Rows) * (long)width);
-        float** outputs = stackalloc float*[Rows];
-        float** starts = stackalloc float*[Rows * Math.Max(1, _window.R)];
+        // A tile that finds its taps for itself comes alone; others share a call, which is worth most where the depth is short.
+        int tilesOfCall = _byTap ? 1 : TilesOfCall;
+        float** outputs = stackalloc float*[Rows * tilesOfCall];
+        float** starts = stackalloc float*[Rows * tilesOfCall * Math.Max(1, _window.R)];
         float* data = _packed.Panel(panel);
         bool* started = stackalloc bool[(windows.Pixels / Rows) + 1];
         new Span<bool>(started, (windows.Pixels / Rows) + 1).Clear();
@@ -150,27 +155,35 @@ internal sealed unsafe class Gemm
             nint size = piece.Taps * piece.Length * width;
             float* part = data + (piece.Start * (nint)width);
             var following = new GemmAhead(part + size, size, part, 0);
-            for (int tile = 0; tile < windows.Pixels; tile += Rows)
+            for (int first = 0; first < windows.Pixels; first += Rows * tilesOfCall)
             {
-                int depths = piece.Taps, rows = Math.Min(Rows, windows.Pixels - tile);
-                ref bool isStarted = ref started[tile / Rows];
-                if (!_byTap)
-                    Find(piece, windows, tile, starts);
-                else if (!taps.Find(piece.Tap, piece.Offset, firstLine, tile, starts))
+                int depths = piece.Taps, tiles = Math.Min(tilesOfCall, (windows.Pixels - first + Rows - 1) / Rows);
+                ref bool isStarted = ref started[first / Rows];
+                for (int tile = 0; tile < tiles && !_byTap; tile++)
+                    Find(piece, windows, first + (tile * Rows), starts + (tile * Rows * depths));
+                if (_byTap && !taps.Find(piece.Tap, piece.Offset, firstLine, first, starts))
                     depths = 0;
 
-                for (int i = 0; i < Rows; i++)
-                    outputs[i] = isTail || i >= rows ? beside + ((tile + i) * (nint)width) : targets[order[tile + i]] + column;
+                for (int i = 0; i < tiles * Rows; i++)
+                {
+                    int pixel = first + i;
+                    outputs[i] = isTail || pixel >= windows.Pixels ? beside + (pixel * (nint)width) : targets[order[pixel]] + column;
+                }
+
                 if (depths > 0 || (piece.IsLast && !isStarted))
                 {
                     bool accumulate = isStarted || (_target.Accumulate && !isTail);
-                    byte* next = ahead.IsDone ? following.Next(depths * piece.Length, part) : ahead.Next(depths * piece.Length, part);
-                    _kernel.Dot(vectors, depths, piece.Length, starts, part, outputs, accumulate, next);
+                    nint steps = tiles * depths * piece.Length;
+                    byte* next = ahead.IsDone ? following.Next(steps, part) : ahead.Next(steps, part);
+                    _kernel.Dot(vectors, tiles, depths, piece.Length, starts, part, outputs, accumulate, next);
                     isStarted = true;
                 }
 
                 if (piece.IsLast)
-                    Finish(panel, rows, outputs, targets, order + tile, firstLine * (long)_window.OutW, isTail);
+                {
+                    int pixels = Math.Min(tiles * Rows, windows.Pixels - first);
+                    Finish(panel, pixels, outputs, targets, order + first, firstLine * (long)_window.OutW, isTail);
+                }
             }
         }
     }
@@ -186,7 +199,7 @@ internal sealed unsafe class Gemm
         }
     }
 
-    /// <summary>Applies the epilogue to a finished tile and brings a tail home.</summary>
+    /// <summary>Applies the epilogue to finished rows and brings a tail home.</summary>
     private void Finish(int panel, int rows, float** outputs, float** targets, int* order, long firstPixel, bool isTail)
     {
         int column = panel * _kernel.PanelWidth, columns = _packed.ColumnsOf(panel);

@@ -32,16 +32,18 @@ internal abstract unsafe class MicroKernel
     /// <summary>Registers that hold the given number of columns.</summary>
     public int VectorsFor(int columns) => (columns + Lanes - 1) / Lanes;
 
-    /// <summary>output[i][j] (+)= sum over taps t, steps k of rows[t·6 + i][k] · panel[(t·run + k)·width + j].</summary>
+    /// <summary>output[u][i][j] (+)= sum over taps t, steps k of rows[u, t, i][k] · panel[(t·run + k)·width + j], for tiles u.</summary>
     /// <param name="vectors">Registers per panel row; width = vectors · lanes.</param>
+    /// <param name="tiles">Tiles that read the same panel.</param>
     /// <param name="taps">Runs of contiguous depth.</param>
     /// <param name="run">Length of each.</param>
-    /// <param name="rows">[taps · 6] starts of the runs.</param>
+    /// <param name="rows">[tiles, taps, 6] starts of the runs.</param>
     /// <param name="panel">[taps · run, width].</param>
-    /// <param name="output">[6] starts of the output rows, each width floats.</param>
+    /// <param name="output">[tiles, 6] starts of the output rows, each width floats.</param>
     /// <param name="accumulate">Adds to the output instead of replacing it.</param>
     /// <param name="ahead">Memory to ask for alongside, see <see cref="GemmAhead"/>.</param>
-    public abstract void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate, byte* ahead);
+    public abstract void Dot(int vectors, int tiles, int taps, nint run, float** rows, float* panel, float** output, bool accumulate,
+        byte* ahead);
 
     /// <summary>
     /// output[t·rows + i][j] (+)= sum over p of pairs[p, 0][left + t·step + i] · pairs[p, 1][right + j] for every tile t: a product that
@@ -80,14 +82,15 @@ internal sealed unsafe partial class MicroKernel<L, V> : MicroKernel
 
     public override int PanelWidth => L.Count * L.TileVectors;
 
-    public override void Dot(int vectors, int taps, nint run, float** rows, float* panel, float** output, bool accumulate, byte* ahead)
+    public override void Dot(int vectors, int tiles, int taps, nint run, float** rows, float* panel, float** output, bool accumulate,
+        byte* ahead)
     {
         switch (vectors)
         {
-            case 1: Dot<OneVector>(taps, run, rows, panel, output, accumulate, ahead); break;
-            case 2: Dot<TwoVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
-            case 3: Dot<ThreeVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
-            default: Dot<FourVectors>(taps, run, rows, panel, output, accumulate, ahead); break;
+            case 1: Dot<OneVector>(tiles, taps, run, rows, panel, output, accumulate, ahead); break;
+            case 2: Dot<TwoVectors>(tiles, taps, run, rows, panel, output, accumulate, ahead); break;
+            case 3: Dot<ThreeVectors>(tiles, taps, run, rows, panel, output, accumulate, ahead); break;
+            default: Dot<FourVectors>(tiles, taps, run, rows, panel, output, accumulate, ahead); break;
         }
     }
 
