@@ -5,7 +5,8 @@ using Torch = TorchSharp.torch;
 
 namespace Diffusion.Gpu.Benchmarks.Peers;
 
-/// <summary>Every distinct convolution of Inception-v3 with bias and ReLU: GFLOP/s of this library and of libtorch, channels last.</summary>
+/// <summary>Every distinct convolution of Inception-v3 with bias and ReLU: GFLOP/s of this library and of libtorch,
+/// channels last.</summary>
 internal static class ConvolutionComparison
 {
     /// <summary>Operations of a timing.</summary>
@@ -16,7 +17,8 @@ internal static class ConvolutionComparison
         Torch.set_num_threads(ForkJoinPool.Threads);
         using var noGradients = Torch.no_grad();
         using var device = Device.Open("cpu");
-        Console.WriteLine($"{"batch " + batch,-34}{"times",6}{"ours best",11}{"median",8}{"torch best",12}{"median",8}{"ratio best",12}{"median",8}");
+        Console.WriteLine($"{"batch " + batch,-34}{"times",6}{"ours best",11}{"median",8}"
+            + $"{"torch best",12}{"median",8}{"ratio best",12}{"median",8}");
         double[] total = new double[4];
         // The first shapes would otherwise meet code that the compiler has not come back to yet.
         foreach (var shape in Shapes(1))

@@ -31,7 +31,8 @@ internal static class InceptionComparison
         });
         double largest = b.Max(Math.Abs), deviation = a.Zip(b, (x, y) => Math.Abs((double)x - y)).Max();
         Console.WriteLine($"batch {batch}, {ForkJoinPool.Threads} threads, {repeats} repetitions in random order; images/s");
-        Console.WriteLine($"largest difference {deviation:g2} of {largest:g3}; our activations {(device.Memory.Peak - before) / batch / 1e6:f1} MB per image");
+        Console.WriteLine($"largest difference {deviation:g2} of {largest:g3}; "
+            + $"our activations {(device.Memory.Peak - before) / batch / 1e6:f1} MB per image");
         Console.WriteLine($"{"",-24}{"best",8}{"median",8}");
         Console.WriteLine($"{"this library",-24}{batch / seconds[0][0],8:f2}{batch / Race.Median(seconds[0]),8:f2}");
         Console.WriteLine($"{"libtorch, channels last",-24}{batch / seconds[1][0],8:f2}{batch / Race.Median(seconds[1]),8:f2}");

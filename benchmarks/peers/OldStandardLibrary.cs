@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.Benchmarks.Peers;
 /// Lets TorchSharp load on systems whose C++ library is older than the one it was linked with, Debian 12's for one.
 /// </summary>
 /// <remarks>TorchSharp's wrapper wants one function of version 3.4.32, which does nothing but keep the library loaded. In the copy beside
-/// this program it is renamed to one that is there and harmless, std::get_new_handler of 3.4.20. libtorch itself is left as it is.</remarks>
+/// this program it is renamed to one that is there and harmless, std::get_new_handler of 3.4.20.
+/// libtorch itself is left as it is.</remarks>
 internal static class OldStandardLibrary
 {
     private const string Wanted = "GLIBCXX_3.4.32", Present = "GLIBCXX_3.4.20";

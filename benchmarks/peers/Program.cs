@@ -16,6 +16,7 @@ static int Number(string[] options, string name, int otherwise)
 
 static int Usage()
 {
-    Console.Error.WriteLine("inception | convolutions | unet-convolutions | batches [--repeats N] [--batch N]: this library and libtorch in one process, in random order");
+    Console.Error.WriteLine("inception | convolutions | unet-convolutions | batches [--repeats N] [--batch N]: "
+        + "this library and libtorch in one process, in random order");
     return 2;
 }

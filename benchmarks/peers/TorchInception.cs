@@ -13,7 +13,8 @@ internal sealed class TorchInception
     {
         foreach (var layer in InceptionLayout.Layers)
         {
-            var (filter, bias) = FoldedConvolution.Fold([layer.K, layer.C, layer.R, layer.S], part => weights.Values($"{layer.Name}.{part}"));
+            var (filter, bias) = FoldedConvolution.Fold([layer.K, layer.C, layer.R, layer.S],
+                part => weights.Values($"{layer.Name}.{part}"));
             _convolutions.Add(layer.Name, (ChannelsLast(filter, layer.K, layer.R, layer.S, layer.C), tensor(bias)));
         }
     }

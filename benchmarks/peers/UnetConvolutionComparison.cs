@@ -22,7 +22,8 @@ internal static class UnetConvolutionComparison
     {
         Torch.set_num_threads(ForkJoinPool.Threads);
         using var device = Device.Open("cpu");
-        Console.WriteLine($"{$"batch {Batch}, {ForkJoinPool.Threads} threads",-26}{"pass",-16}{"ours",8}{"median",8}{"torch",8}{"median",8}{"roof",8}"
+        Console.WriteLine($"{$"batch {Batch}, {ForkJoinPool.Threads} threads",-26}{"pass",-16}"
+            + $"{"ours",8}{"median",8}{"torch",8}{"median",8}{"roof",8}"
             + $"{"median",8}{"ours %",8}{"torch %",8}{"ours/torch",12}{"median",8}");
         foreach (var shape in Shapes)
         {
@@ -34,7 +35,8 @@ internal static class UnetConvolutionComparison
         return 0;
     }
 
-    private static Conv2DShape Same(int size, int c, int k, int filter) => new(Batch, size, size, c, k, filter, filter, 1, filter / 2, filter / 2);
+    private static Conv2DShape Same(int size, int c, int k, int filter)
+        => new(Batch, size, size, c, k, filter, filter, 1, filter / 2, filter / 2);
 
     private static void Compare(Device device, Conv2DShape s, string pass, int repeats)
     {
@@ -42,7 +44,8 @@ internal static class UnetConvolutionComparison
         float[] Values(long count) => [.. Enumerable.Range(0, (int)count).Select(_ => random.NextSingle() - 0.5f)];
         float[] x = Values((long)s.N * s.H * s.W * s.C), filter = Values((long)s.K * s.Depth), dy = Values((long)s.Pixels * s.K);
         using Tensor image = device.NewTensor([s.N, s.H, s.W, s.C], x), weight = device.NewTensor([s.K, s.R, s.S, s.C], filter);
-        using Tensor y = device.NewTensor([s.N, s.OutH, s.OutW, s.K], dy), dImage = device.NewTensor(image.Shape), dWeight = device.NewTensor(weight.Shape);
+        using Tensor y = device.NewTensor([s.N, s.OutH, s.OutW, s.K], dy), dImage = device.NewTensor(image.Shape),
+            dWeight = device.NewTensor(weight.Shape);
         using var torchImage = TorchInception.ChannelsLast(x, s.N, s.H, s.W, s.C);
         using var torchWeight = TorchInception.ChannelsLast(filter, s.K, s.R, s.S, s.C);
         using var torchDy = TorchInception.ChannelsLast(dy, s.N, s.OutH, s.OutW, s.K);
@@ -65,8 +68,10 @@ internal static class UnetConvolutionComparison
             () => roofs[measured++] = FmaRoof.Measure(ForkJoinPool.Threads, 4));
         double[] roof = [.. roofs[2..].Order()];
         double Rate(double time) => calls * s.Flops / time / 1e9;
-        double best = Rate(seconds[0][0]), median = Rate(Race.Median(seconds[0])), peer = Rate(seconds[1][0]), peerMedian = Rate(Race.Median(seconds[1]));
-        Console.WriteLine($"{$"{s.R}x{s.S}{(s.Stride > 1 ? "s" + s.Stride : "")} {s.C} -> {s.K}, {s.H}x{s.W}",-26}{pass,-16}{best,8:f0}{median,8:f0}"
+        double best = Rate(seconds[0][0]), median = Rate(Race.Median(seconds[0])), peer = Rate(seconds[1][0]),
+            peerMedian = Rate(Race.Median(seconds[1]));
+        Console.WriteLine($"{$"{s.R}x{s.S}{(s.Stride > 1 ? "s" + s.Stride : "")} {s.C} -> {s.K}, {s.H}x{s.W}",-26}{pass,-16}"
+            + $"{best,8:f0}{median,8:f0}"
             + $"{peer,8:f0}{peerMedian,8:f0}{roof[^1],8:f0}{Race.Median(roof),8:f0}{100 * best / roof[^1],8:f0}{100 * peer / roof[^1],8:f0}"
             + $"{best / peer,12:f2}{median / peerMedian,8:f2}");
     }

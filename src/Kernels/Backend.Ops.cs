@@ -101,7 +101,8 @@ internal abstract partial class Backend
     /// <param name="qkv">[N,T,3·Heads·D].</param>
     /// <param name="memory">[2,Heads,D,M]: keys, values (PyTorch's order here differs from full attention's).</param>
     /// <param name="y">[N,T,Heads·D].</param>
-    /// <param name="keyStatistics">[N,Heads,2,D]: the maximum and the sum of exponentials of each key channel; kept for the gradient.</param>
+    /// <param name="keyStatistics">[N,Heads,2,D]: the maximum and the sum of exponentials of each key channel;
+    /// kept for the gradient.</param>
     /// <param name="context">[N,Heads,D,D]: row = key channel, column = value channel; kept for the gradient.</param>
     public abstract void LinearAttentionForward(in AttentionShape s, Tensor qkv, Tensor memory, Tensor y, Tensor keyStatistics,
         Tensor context);
@@ -188,7 +189,8 @@ internal abstract partial class Backend
 
     // ---- Embeddings of time -------------------------------------------------------------------------------------
 
-    /// <summary>y[n] = [sin(t f), cos(t f)] with f_i = exp(−i ln(theta) / (dim/2 − 1)), accurate for t up to 10,000. times [N], y [N,dim].</summary>
+    /// <summary>y[n] = [sin(t f), cos(t f)] with f_i = exp(−i ln(theta) / (dim/2 − 1)), accurate for t up to 10,000. times [N],
+    /// y [N,dim].</summary>
     public abstract void SinusoidalEmbedding(int n, int dim, float theta, Tensor times, Tensor y);
 
     /// <summary>y[n] = [t, sin(2π t w), cos(2π t w)]. times [N], weights [half], y [N,1+2·half].</summary>
@@ -199,7 +201,8 @@ internal abstract partial class Backend
 
     // ---- Loss ---------------------------------------------------------------------------------------------------
 
-    /// <summary>loss [1] = mean over n of weights[n] · mean over p of (prediction − target)². prediction, target [N,P]; weights [N] or null.</summary>
+    /// <summary>loss [1] = mean over n of weights[n] · mean over p of (prediction − target)². prediction, target [N,P];
+    /// weights [N] or null.</summary>
     public abstract void MeanSquaredErrorForward(int n, int p, Tensor prediction, Tensor target, Tensor? weights, Tensor loss);
 
     /// <summary>Gradient of <see cref="MeanSquaredErrorForward"/> with respect to the prediction; dLoss [1].</summary>
@@ -254,8 +257,8 @@ internal abstract partial class Backend
     /// <summary>C = Alpha · op(A) · op(B) + Beta · addend + Gamma · I; c may be the addend, but neither operand.</summary>
     public abstract void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c);
 
-    /// <summary>a [n,n] becomes L with a = L · Lᵀ and zeros above the diagonal; only the part on and below it is read. Where a is not positive
-    /// definite, L's trace is NaN.</summary>
+    /// <summary>a [n,n] becomes L with a = L · Lᵀ and zeros above the diagonal; only the part on and below it is read. Where a is not
+    /// positive definite, L's trace is NaN.</summary>
     public abstract void MatrixCholesky(Matrix a);
 
     /// <summary>sum [1,1] = Σ over i &lt; count of a[i·step] · b[i·step], or of a[i·step] where b is null.</summary>

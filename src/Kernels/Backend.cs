@@ -19,7 +19,8 @@ internal abstract partial class Backend(Device device) : IDisposable
     /// <summary>Kernels compiled and loaded so far; none where nothing is compiled at run time.</summary>
     public virtual KernelLoads Kernels => default;
 
-    /// <summary>Runs work whose products are timed by every tile that they can have; what is measured is kept, and used from then on.</summary>
+    /// <summary>Runs work whose products are timed by every tile that they can have; what is measured is kept,
+    /// and used from then on.</summary>
     /// <param name="work">Its results mean nothing.</param>
     /// <param name="progress">Told how many products are known.</param>
     /// <exception cref="DeviceException">There is nothing to choose between.</exception>
@@ -62,7 +63,8 @@ internal abstract partial class Backend(Device device) : IDisposable
         DisposeCore();
     }
 
-    /// <summary>Gets memory from the device; throws <see cref="DeviceException"/> or <see cref="OutOfMemoryException"/> where there is none.</summary>
+    /// <summary>Gets memory from the device; throws <see cref="DeviceException"/> or <see cref="OutOfMemoryException"/> where there is
+    /// none.</summary>
     /// <param name="capacity">Floats.</param>
     protected abstract MemoryBlock AllocateBlock(long capacity);
 

@@ -33,8 +33,8 @@ public sealed class Device : IDisposable
     /// <summary>Opens a device.</summary>
     /// <param name="id">"auto" (the first usable GPU with CUDA, else the CPU), "cuda:0", "opencl:0", "cpu" or "emulator".</param>
     /// <param name="precision">How matrix products are computed: <see cref="DeviceInfo.Precisions"/> has the device's choices.</param>
-    /// <param name="kernelCache">Folder of compiled kernels, which spare later runs the compiler: null for <see cref="CacheFolder.Kernels"/>,
-    /// empty for none.</param>
+    /// <param name="kernelCache">Folder of compiled kernels, which spare later runs the compiler: null for
+    /// <see cref="CacheFolder.Kernels"/>, empty for none.</param>
     /// <exception cref="DeviceException">No such device, it is not usable, or it does not offer the precision.</exception>
     public static Device Open(string id = "auto", Precision precision = Precision.Float32, string? kernelCache = null)
     {
@@ -69,8 +69,8 @@ public sealed class Device : IDisposable
         return tensor;
     }
 
-    /// <summary>Times every tile that the matrix products of some work can have, keeps the fastest of each beside the compiled kernels, and uses
-    /// them from then on. All tiles give the same bits.</summary>
+    /// <summary>Times every tile that the matrix products of some work can have, keeps the fastest of each beside the compiled kernels, and
+    /// uses them from then on. All tiles give the same bits.</summary>
     /// <param name="work">Runs once; its products are launched many times, so its results mean nothing.</param>
     /// <param name="progress">Told how many products are known.</param>
     /// <exception cref="DeviceException">The device or its precision has nothing to choose between.</exception>

@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.Kernels;
 /// </summary>
 /// <remarks>After Cheung, Luk, Villasenor and Lee, 2007 (hardware generation of arbitrary distributions from the inversion method):
 /// the tail probability p = (2v + 1) / 2^33 of the word's low 31 bits v is split by its leading zeros into octaves, each octave into 32
-/// segments. The absolute error is below 1e-8, the largest number 6.3; floats could not do better, and every backend gets the same bits.</remarks>
+/// segments. The absolute error is below 1e-8, the largest number 6.3; floats could not do better,
+/// and every backend gets the same bits.</remarks>
 internal static class NormalTable
 {
     /// <summary>Segments per octave, as a power of two.</summary>
@@ -24,7 +25,8 @@ internal static class NormalTable
 
     private const int Octaves = 32;
 
-    /// <summary>Four coefficients per segment, lowest power first, as fixed-point numbers with <see cref="ValueBits"/> fractional bits.</summary>
+    /// <summary>Four coefficients per segment, lowest power first, as fixed-point numbers with <see cref="ValueBits"/> fractional
+    /// bits.</summary>
     public static int[] Coefficients { get; } = Build();
 
     /// <summary>A standard normal number from a random word.</summary>

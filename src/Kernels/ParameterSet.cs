@@ -24,7 +24,8 @@ public sealed class ParameterSet : IDisposable
         long total = _trainableCount + Layout(0, trainable: false).Sum(item => Aligned(item.Parameter.Shape.Count));
         if (total > int.MaxValue)
         {
-            throw new DeviceException(device.Info.Id, $"the parameters need {total * sizeof(float):N0} bytes, one block holds {(long)int.MaxValue * sizeof(float):N0}",
+            throw new DeviceException(device.Info.Id,
+                $"the parameters need {total * sizeof(float):N0} bytes, one block holds {(long)int.MaxValue * sizeof(float):N0}",
                 "use a smaller dim or smaller dim-mults");
         }
         Values = device.NewTensor([(int)Math.Max(total, Alignment)]);
@@ -46,7 +47,8 @@ public sealed class ParameterSet : IDisposable
     public Tensor Trainable => new(Device, [(int)Math.Max(_trainableCount, Alignment)],
         Values.Storage.Slice(0, Math.Max(_trainableCount, Alignment)));
 
-    /// <summary>All gradients in one tensor, in the order of <see cref="Trainable"/>; parameters that no backward pass reached read zero.</summary>
+    /// <summary>All gradients in one tensor, in the order of <see cref="Trainable"/>;
+    /// parameters that no backward pass reached read zero.</summary>
     public Tensor Gradients
     {
         get

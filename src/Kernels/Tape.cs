@@ -43,7 +43,8 @@ public sealed partial class Tape : IDisposable
     {
         ArgumentNullException.ThrowIfNull(tensor);
         if (tensor.Device != Device)
-            throw new ArgumentException($"Keep: the tensor lies on {tensor.Device.Info.Id}, this tape on {Device.Info.Id}.", nameof(tensor));
+            throw new ArgumentException($"Keep: the tensor lies on {tensor.Device.Info.Id}, this tape on {Device.Info.Id}.",
+                nameof(tensor));
         tensor.Storage.References++;
         return tensor;
     }
@@ -215,7 +216,8 @@ public sealed partial class Tape : IDisposable
 
         public bool Wants(Tensor? input) => input is not null && tape.IsTracked(input);
 
-        /// <summary>The buffer for an input's gradient; the first writer overwrites, later ones add. Empty where it is not wanted.</summary>
+        /// <summary>The buffer for an input's gradient; the first writer overwrites, later ones add.
+        /// Empty where it is not wanted.</summary>
         public GradientTarget To(Tensor? input)
         {
             if (input is null || !tape.IsTracked(input))

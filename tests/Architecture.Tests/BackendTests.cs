@@ -58,8 +58,9 @@ public sealed class BackendTests
     [Test]
     public void ILGPU_stays_in_its_folder()
     {
-        var outside = Repository.Code.Where(path => !path.StartsWith(Gpu + "/", StringComparison.Ordinal) && path != OfflineCompiler && path != KernelOfATest
-            && Regex.IsMatch(Repository.Text(path), @"^\s*(global )?using (static )?ILGPU", RegexOptions.Multiline));
+        var outside = Repository.Code.Where(path
+            => !path.StartsWith(Gpu + "/", StringComparison.Ordinal) && path != OfflineCompiler && path != KernelOfATest
+                && Regex.IsMatch(Repository.Text(path), @"^\s*(global )?using (static )?ILGPU", RegexOptions.Multiline));
         Assert.That(outside, Is.Empty);
         Assert.That(Mentioning("ILGPU", Cpu), Is.Empty);
     }

@@ -34,7 +34,8 @@ public sealed class DeviceTests
         foreach (var info in Device.List().Where(d => d.Problem is null && !d.Precisions.Contains(Precision.Tf32)))
         {
             Assert.That(() => Device.Open(info.Id, Precision.Tf32), Throws.TypeOf<DeviceException>()
-                .With.Message.Contains(info.Id).And.Message.Contains("Tf32 is not available").And.Message.Contains("choose one of Float32"));
+                .With.Message.Contains(info.Id).And.Message.Contains("Tf32 is not available")
+                .And.Message.Contains("choose one of Float32"));
         }
     }
 

@@ -39,7 +39,8 @@ internal static partial class Assembler
     /// <summary>The newest PTX version that ptxas 11.8 knows.</summary>
     private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_78;
 
-    /// <summary>The folder of ptxas and nvdisasm: CUDA_BIN, the search path, CUDA's own place, or where .ci/run unpacks them. Null where none is.</summary>
+    /// <summary>The folder of ptxas and nvdisasm: CUDA_BIN, the search path, CUDA's own place, or where .ci/run unpacks them.
+    /// Null where none is.</summary>
     public static string? Folder { get; } = Candidates().FirstOrDefault(folder =>
         File.Exists(Path.Combine(folder, "ptxas")) && File.Exists(Path.Combine(folder, "nvdisasm")));
 
@@ -87,9 +88,11 @@ internal static partial class Assembler
             var (code, report) = Run("ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
             if (code != 0)
                 return AssembledKernel.Faulty(use.Name, report.Trim());
-            var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal) ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
+            var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal)
+                ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
             return new AssembledKernel(use.Name, use.Threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
-                use.DynamicSharedBytes, Number(Stack().Match(report)), Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
+                use.DynamicSharedBytes, Number(Stack().Match(report)),
+                Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
                 Cubin.Instructions(File.ReadAllBytes(binary)), machineCode, null);
         }
         finally
@@ -100,7 +103,8 @@ internal static partial class Assembler
 
     private static (int Code, string Output) Run(string tool, string arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(Folder!, tool), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(Folder!, tool), arguments)
+            { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
@@ -114,7 +118,8 @@ internal static partial class Assembler
     {
         if (Environment.GetEnvironmentVariable("CUDA_BIN") is { Length: > 0 } named)
             yield return named;
-        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
             yield return folder;
         yield return "/usr/local/cuda/bin";
         string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set

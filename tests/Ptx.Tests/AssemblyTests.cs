@@ -16,7 +16,8 @@ public sealed class AssemblyTests(int architecture)
 
     private IReadOnlyList<AssembledKernel> _kernels = [];
 
-    /// <summary>The most that a group can be allowed: CUDA C++ Programming Guide, technical specifications per compute capability.</summary>
+    /// <summary>The most that a group can be allowed: CUDA C++ Programming Guide,
+    /// technical specifications per compute capability.</summary>
     private int SharedBytesOfGroup => 1024 * architecture switch
     {
         75 => 64,
@@ -38,12 +39,14 @@ public sealed class AssemblyTests(int architecture)
 
     [Test]
     public void Values_live_in_registers()
-        => AssertNone(kernel => kernel.StackBytes + kernel.SpillBytes > 0, kernel => $"{kernel.StackBytes} bytes of stack, {kernel.SpillBytes} spilled");
+        => AssertNone(kernel => kernel.StackBytes + kernel.SpillBytes > 0,
+            kernel => $"{kernel.StackBytes} bytes of stack, {kernel.SpillBytes} spilled");
 
     [Test]
     public void A_group_fits_a_multiprocessor()
     {
-        AssertNone(kernel => RegistersTaken(kernel) > RegistersOfGroup, kernel => $"{kernel.Registers} registers x {kernel.Threads} threads");
+        AssertNone(kernel => RegistersTaken(kernel) > RegistersOfGroup,
+            kernel => $"{kernel.Registers} registers x {kernel.Threads} threads");
         AssertNone(kernel => kernel.StaticSharedBytes > StaticSharedBytes, kernel => $"{kernel.StaticSharedBytes} bytes reserved");
         AssertNone(kernel => kernel.SharedBytes > SharedBytesOfGroup, kernel => $"{kernel.SharedBytes} bytes shared");
     }

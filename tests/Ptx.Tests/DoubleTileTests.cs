@@ -12,7 +12,8 @@ public sealed class DoubleTileTests(int architecture)
     {
         if (Assembler.Folder is null)
             Assert.Ignore("ptxas and nvdisasm were not found; set CUDA_BIN to their folder (.ci/run unpacks Debian's)");
-        AssembledKernel[] tiles = [.. Assembly.Of(architecture).Where(kernel => kernel.Name.StartsWith(nameof(MatrixTensorTile), StringComparison.Ordinal))];
+        AssembledKernel[] tiles = [.. Assembly.Of(architecture)
+            .Where(kernel => kernel.Name.StartsWith(nameof(MatrixTensorTile), StringComparison.Ordinal))];
         // Four orders of the operands, of which the op cases and the matrix root use all.
         Assert.That(tiles, Has.Length.EqualTo(4));
         foreach (var tile in tiles)

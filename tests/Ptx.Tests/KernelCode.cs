@@ -61,7 +61,8 @@ internal static class KernelCode
     /// <summary>The method that a type parameter's method is, once the kernel's type arguments are known.</summary>
     private static MethodBase Implementation(MethodBase callee, Type? constrained)
     {
-        if (constrained is null or { IsInterface: true } or { IsGenericParameter: true } || callee.DeclaringType is not { IsInterface: true } contract)
+        if (constrained is null or { IsInterface: true } or { IsGenericParameter: true }
+            || callee.DeclaringType is not { IsInterface: true } contract)
             return callee;
         var map = constrained.GetInterfaceMap(contract);
         var open = callee is MethodInfo { IsGenericMethod: true } generic ? generic.GetGenericMethodDefinition() : callee;
@@ -79,7 +80,8 @@ internal static class KernelCode
         OperandType.InlineI => BitConverter.ToInt32(code, at),
         OperandType.ShortInlineI => (sbyte)code[at],
         OperandType.InlineI8 => BitConverter.ToInt64(code, at),
-        _ when operation.Value >= OpCodes.Ldc_I4_0.Value && operation.Value <= OpCodes.Ldc_I4_8.Value => operation.Value - OpCodes.Ldc_I4_0.Value,
+        _ when operation.Value >= OpCodes.Ldc_I4_0.Value && operation.Value <= OpCodes.Ldc_I4_8.Value
+            => operation.Value - OpCodes.Ldc_I4_0.Value,
         _ => null,
     };
 

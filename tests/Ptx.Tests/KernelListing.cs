@@ -97,7 +97,8 @@ internal static class KernelListing
     {
         using var network = new InceptionV3(device, InceptionWeights.Hash());
         using var tape = device.NewTape(recording: false);
-        var images = tape.Constant([2, InceptionV3.ImageSize, InceptionV3.ImageSize, 3], new float[2 * InceptionV3.ImageSize * InceptionV3.ImageSize * 3]);
+        var images = tape.Constant([2, InceptionV3.ImageSize, InceptionV3.ImageSize, 3],
+            new float[2 * InceptionV3.ImageSize * InceptionV3.ImageSize * 3]);
         network.Logits(tape, network.Features(tape, images));
     }
 }

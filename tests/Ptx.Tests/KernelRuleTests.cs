@@ -29,7 +29,8 @@ public sealed class KernelRuleTests
 
     [Test]
     public void Called_methods_are_read()
-        => Assert.That(KernelCode.Methods(Sample(nameof(Caller))).Select(method => method.Name), Is.EquivalentTo([nameof(Caller), nameof(Halved)]));
+        => Assert.That(KernelCode.Methods(Sample(nameof(Caller))).Select(method => method.Name),
+            Is.EquivalentTo([nameof(Caller), nameof(Halved)]));
 
     [Test]
     public void Every_element_kernel_is_listed()
@@ -44,15 +45,16 @@ public sealed class KernelRuleTests
     public void Every_group_kernel_is_listed()
     {
         var used = KernelListing.All.Values.Select(use => Definition(use.Method)).ToHashSet();
-        var called = Code.Select(method => method is MethodInfo info ? Definition(info) : null).Where(method => method is not null).ToHashSet();
+        var called = Code.Select(method => method is MethodInfo info ? Definition(info) : null)
+            .Where(method => method is not null).ToHashSet();
         var missing = typeof(Launcher).Assembly.GetTypes().SelectMany(type => type.GetMethods(
                 BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
             .Where(method => IsGroupKernel(method) && !used.Contains(method) && !called.Contains(method));
         Assert.That(missing.Select(Name), Is.Empty);
     }
 
-    /// <summary>A method that a launcher could be given: it returns nothing, takes one struct, and asks which thread it is. A tile's steps are
-    /// none.</summary>
+    /// <summary>A method that a launcher could be given: it returns nothing, takes one struct, and asks which thread it is. A tile's steps
+    /// are none.</summary>
     private static bool IsGroupKernel(MethodInfo method)
         => !typeof(ITile).IsAssignableFrom(method.DeclaringType) && method.ReturnType == typeof(void)
         && method.GetParameters() is [{ ParameterType: { IsValueType: true, IsByRef: false } }]

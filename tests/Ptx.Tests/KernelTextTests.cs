@@ -3,8 +3,8 @@ using Diffusion.Gpu.Kernels;
 namespace Diffusion.Gpu.Ptx.Tests;
 
 /// <summary>NVIDIA's driver keeps what it compiled by the text: that must be the same from run to run.</summary>
-/// <remarks>ILGPU orders the blocks and declarations of some large kernels differently from one compilation to the next. Only texts that are
-/// kept on disk are the same there.</remarks>
+/// <remarks>ILGPU orders the blocks and declarations of some large kernels differently from one compilation to the next. Only texts that
+/// are kept on disk are the same there.</remarks>
 public sealed class KernelTextTests
 {
     [Test]

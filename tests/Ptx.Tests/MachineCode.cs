@@ -40,7 +40,8 @@ internal sealed partial record MachineCode(IReadOnlyList<string> All, IReadOnlyL
         return new MachineCode(code, loops.MinBy(loop => loop.Count) ?? []);
     }
 
-    private static bool IsProduct(string instruction) => instruction.StartsWith("HMMA", StringComparison.Ordinal) || instruction.StartsWith("DMMA", StringComparison.Ordinal);
+    private static bool IsProduct(string instruction)
+        => instruction.StartsWith("HMMA", StringComparison.Ordinal) || instruction.StartsWith("DMMA", StringComparison.Ordinal);
 
     [GeneratedRegex(@"^(\.L_\w+):")]
     private static partial Regex Label();

@@ -7,7 +7,8 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// <summary>The committed table of kernels as they assemble: benchmarks/results/ptx.md.</summary>
 public sealed class TableTests
 {
-    private const string Command = "DIFFUSION_PTX_TABLE=write dotnet run -c Release --project tests/Ptx.Tests -- --filter FullyQualifiedName~TableTests";
+    private const string Command =
+        "DIFFUSION_PTX_TABLE=write dotnet run -c Release --project tests/Ptx.Tests -- --filter FullyQualifiedName~TableTests";
 
     private static string File { get; } = Path.Combine(Root(), "benchmarks", "results", "ptx.md");
 
@@ -43,23 +44,24 @@ public sealed class TableTests
         var hopper = Assembly.Of(90).ToDictionary(kernel => kernel.Name);
         var table = new StringBuilder();
         table.AppendLine(CultureInfo.InvariantCulture, $"""
-            # Kernels as assembled
+# Kernels as assembled
 
-            Every kernel of the project with every closed generic, by ILGPU 1.5.3 and ptxas 11.8, for compute capability 8.0 and 9.0. Nothing here was
-            run on a GPU. Every kernel has a stack frame of 0 bytes and no spills, also for 7.5, 8.6 and 8.9 (`tests/Ptx.Tests` fails otherwise).
-            Shared memory is that of a group, fixed and dynamic. Instructions are those of the whole kernel, padding included. Groups / warps is what
-            a multiprocessor holds at once, by registers, shared memory and threads. Written anew by
+Every kernel of the project with every closed generic, by ILGPU 1.5.3 and ptxas 11.8, for compute capability 8.0 and 9.0. Nothing here was
+run on a GPU. Every kernel has a stack frame of 0 bytes and no spills, also for 7.5, 8.6 and 8.9 (`tests/Ptx.Tests` fails otherwise).
+Shared memory is that of a group, fixed and dynamic. Instructions are those of the whole kernel, padding included. Groups / warps is what
+a multiprocessor holds at once, by registers, shared memory and threads. Written anew by
 
-                {Command}
+    {Command}
 
-            | kernel | threads | shared bytes | registers 8.0 | instructions | groups / warps | registers 9.0 | instructions | groups / warps |
-            |---|---|---|---|---|---|---|---|---|
-            """);
+| kernel | threads | shared bytes | registers 8.0 | instructions | groups / warps | registers 9.0 | instructions | groups / warps |
+|---|---|---|---|---|---|---|---|---|
+""");
         foreach (var kernel in ampere)
         {
             Assert.That(kernel.Fault ?? hopper[kernel.Name].Fault, Is.Null, kernel.Name);
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| `{kernel.Name}` | {kernel.Threads} | {kernel.SharedBytes} | {Columns(80, kernel)} | {Columns(90, hopper[kernel.Name])} |");
+                $"| `{kernel.Name}` | {kernel.Threads} | {kernel.SharedBytes} "
+                + $"| {Columns(80, kernel)} | {Columns(90, hopper[kernel.Name])} |");
         }
         return table.ToString();
     }

@@ -20,7 +20,8 @@ public sealed class CommandTests
 
     [Test]
     public void Help_shows_the_two_commands_of_a_newcomer() => Assert.That(ToolRun.Good("--help"),
-        Does.Contain("convert model-100.pt runs/mine/model-100.safetensors --image-size 64").And.Contain("convert pt_inception-2015-12-05-6726825d.pth"));
+        Does.Contain("convert model-100.pt runs/mine/model-100.safetensors --image-size 64")
+            .And.Contain("convert pt_inception-2015-12-05-6726825d.pth"));
 
     [TestCase("convert")]
     [TestCase("inspect")]
@@ -40,7 +41,8 @@ public sealed class CommandTests
     public void Missing_file_is_named() => ToolRun.Bad(ExitCode.Input, ["nowhere.pt", "check the path"], "inspect", _folder["nowhere.pt"]);
 
     [Test]
-    public void Folder_instead_of_a_file_is_named() => ToolRun.Bad(ExitCode.Input, ["is a folder"], "inspect", Path.GetDirectoryName(Trainer)!);
+    public void Folder_instead_of_a_file_is_named()
+        => ToolRun.Bad(ExitCode.Input, ["is a folder"], "inspect", Path.GetDirectoryName(Trainer)!);
 
     [Test]
     public void Missing_configuration_is_named() => ToolRun.Bad(ExitCode.Input, ["nowhere.json", "--config"], "convert", Trainer,
@@ -54,7 +56,8 @@ public sealed class CommandTests
     public void Output_below_a_file_is_refused()
     {
         File.WriteAllText(_folder["file"], "");
-        ToolRun.Bad(ExitCode.Input, [Path.Combine(_folder["file"], "out.pt"), "folder"], "convert", Trainer, Path.Combine(_folder["file"], "out.pt"));
+        ToolRun.Bad(ExitCode.Input, [Path.Combine(_folder["file"], "out.pt"), "folder"], "convert", Trainer,
+            Path.Combine(_folder["file"], "out.pt"));
     }
 
     [Test]
@@ -72,7 +75,8 @@ public sealed class CommandTests
     public void Full_disk_leaves_nothing_behind([Values("out.safetensors", "out.pt")] string name)
     {
         using var disk = SmallDisk.TryMount(_folder["disk"], kilobytes: 20);
-        ToolRun.Bad(ExitCode.Input, [name, "free disk space"], "convert", Trainer, Path.Combine(_folder["disk"], name), "--image-size", "8");
+        ToolRun.Bad(ExitCode.Input, [name, "free disk space"], "convert", Trainer,
+            Path.Combine(_folder["disk"], name), "--image-size", "8");
         Assert.That(Directory.GetFiles(_folder["disk"]), Is.Empty);
     }
 

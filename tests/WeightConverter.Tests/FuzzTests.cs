@@ -7,15 +7,16 @@ using Diffusion.Gpu.WeightConverter.Formats;
 namespace Diffusion.Gpu.WeightConverter.Tests;
 
 /// <summary>Damaged files end in an error that names the file, or are read; never in a crash, a hang or much memory.</summary>
-/// <remarks>The environment variable DIFFUSION_FUZZ says how many files of each kind: a few thousand by default, 100000 for a long run. Every
-/// file is a function of its number, so a failure names what to repeat.</remarks>
+/// <remarks>The environment variable DIFFUSION_FUZZ says how many files of each kind: a few thousand by default, 100000 for a long run.
+/// Every file is a function of its number, so a failure names what to repeat.</remarks>
 public sealed class FuzzTests
 {
     private const int Usual = 1500;
     private const long MostBytes = 256L << 20;
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
 
-    /// <summary>Where the bytes that are damaged lie: anywhere in the file, or in the pickle of an archive whose checksums are made right again.</summary>
+    /// <summary>Where the bytes that are damaged lie: anywhere in the file,
+    /// or in the pickle of an archive whose checksums are made right again.</summary>
     [TestCase("mixed.pt", false)]
     [TestCase("mixed.pt", true)]
     [TestCase("state_dict_fp16.pt", true)]
@@ -24,13 +25,15 @@ public sealed class FuzzTests
     [TestCase("state_dict_bf16.safetensors", false)]
     public void Damaged_file_is_refused_or_read(string name, bool inPickle)
     {
-        int count = int.TryParse(Environment.GetEnvironmentVariable("DIFFUSION_FUZZ"), NumberStyles.None, CultureInfo.InvariantCulture, out int given)
+        int count = int.TryParse(
+            Environment.GetEnvironmentVariable("DIFFUSION_FUZZ"), NumberStyles.None, CultureInfo.InvariantCulture, out int given)
             ? given : Usual;
         using var folder = new TemporaryFolder();
         string path = folder["damaged"];
         byte[] whole = File.ReadAllBytes(Golden.Checkpoint(name));
         var records = inPickle ? Records(Golden.Checkpoint(name)) : [];
-        bool hasChecksums = name.EndsWith(".pt", StringComparison.Ordinal) && !name.Contains("legacy", StringComparison.Ordinal) && !inPickle;
+        bool hasChecksums = name.EndsWith(".pt", StringComparison.Ordinal) && !name.Contains("legacy", StringComparison.Ordinal)
+            && !inPickle;
         var expected = hasChecksums ? Contents(Golden.Checkpoint(name)) : null;
         int read = 0, refused = 0;
         var slowest = TimeSpan.Zero;
@@ -71,7 +74,8 @@ public sealed class FuzzTests
             Assert.That(largest, Is.LessThan(MostBytes), $"{name} {number}");
         }
         TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{name}{(inPickle ? ", pickle" : "")}: {count} files, {refused} refused, {read} read, slowest {slowest.TotalMilliseconds:0} ms, most {largest / 1e6:0.0} MB"));
+            $"{name}{(inPickle ? ", pickle" : "")}: {count} files, {refused} refused, {read} read, "
+            + $"slowest {slowest.TotalMilliseconds:0} ms, most {largest / 1e6:0.0} MB"));
         Assert.That(refused, Is.GreaterThan(count / 4), "damage is noticed");
         Assert.That(read, Is.GreaterThan(0), "not everything is noise");
     }
@@ -125,7 +129,8 @@ public sealed class FuzzTests
 
     private static byte[] Extreme(Random random)
     {
-        long[] values = [0, -1, long.MaxValue, long.MinValue, int.MaxValue, int.MinValue, uint.MaxValue, 1L << 33, 65535, random.NextInt64()];
+        long[] values = [0, -1, long.MaxValue, long.MinValue, int.MaxValue, int.MinValue, uint.MaxValue, 1L << 33, 65535,
+            random.NextInt64()];
         var bytes = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(bytes, values[random.Next(values.Length)]);
         return bytes[..(1 << random.Next(1, 4))];
@@ -155,7 +160,8 @@ public sealed class FuzzTests
     {
         using var file = File.OpenHandle(path);
         var all = new List<(string, byte[])>();
-        foreach (var record in ZipRecords.Read(path, file).All.OrderByDescending(record => record.Name.EndsWith(".pkl", StringComparison.Ordinal)))
+        foreach (var record in ZipRecords.Read(path, file).All
+            .OrderByDescending(record => record.Name.EndsWith(".pkl", StringComparison.Ordinal)))
         {
             var bytes = new byte[record.Length];
             FileBytes.Read(path, file, bytes, record.Start);

@@ -51,11 +51,14 @@ public sealed class GoldenCheckpointTests
         {
             var wanted = tensors.GetProperty(tensor.Name);
             Assert.That(tensor.Type.Name, Is.EqualTo(wanted.GetProperty("dtype").GetString()), tensor.Name);
-            Assert.That(tensor.Shape, Is.EqualTo(wanted.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32())), tensor.Name);
-            Assert.That(Convert.ToHexStringLower(SHA256.HashData(Golden.Bytes(file, tensor.Name))), Is.EqualTo(wanted.GetProperty("sha256").GetString()),
+            Assert.That(tensor.Shape, Is.EqualTo(wanted.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32())),
+                tensor.Name);
+            Assert.That(Convert.ToHexStringLower(SHA256.HashData(Golden.Bytes(file, tensor.Name))),
+                Is.EqualTo(wanted.GetProperty("sha256").GetString()),
                 tensor.Name);
         }
-        Assert.That((file.Scalar("meta.device"), file.Scalar("meta.a.5.1"), file.Scalar("meta.counter.a")), Is.EqualTo(("cuda:1", "bytes"u8.ToArray(), 2L)));
+        Assert.That((file.Scalar("meta.device"), file.Scalar("meta.a.5.1"), file.Scalar("meta.counter.a")),
+            Is.EqualTo(("cuda:1", "bytes"u8.ToArray(), 2L)));
     }
 
     [TestCase("mixed.pt")]
@@ -76,7 +79,8 @@ public sealed class GoldenCheckpointTests
             Assert.That(Value("false"), Is.False);
             foreach (string whole in new[] { "int", "negative", "int_255", "int_65535", "big_int" })
                 Assert.That(Value(whole), Is.EqualTo(nested.GetProperty(whole).GetInt64()), whole);
-            Assert.That(Value("huge_int"), Is.EqualTo(BigInteger.Parse(nested.GetProperty("huge_int").GetRawText(), CultureInfo.InvariantCulture)));
+            Assert.That(Value("huge_int"),
+                Is.EqualTo(BigInteger.Parse(nested.GetProperty("huge_int").GetRawText(), CultureInfo.InvariantCulture)));
             Assert.That(Value("float"), Is.EqualTo(0.1));
             Assert.That(Value("inf"), Is.EqualTo(double.PositiveInfinity));
             foreach (string text in new[] { "str", "unicode", "long_str" })
@@ -162,8 +166,8 @@ public sealed class GoldenCheckpointTests
     [Test]
     public void Rounding_to_bfloat16_happens_once()
     {
-        double[] values = [1 + (1.0 / 256) + double.Epsilon, 1 + (1.0 / 256) + 1e-12, 1 + (1.0 / 256), 1 + (3.0 / 256), -1 - (1.0 / 256) - 1e-12,
-            1e300, double.NaN, double.NegativeInfinity, 1e-45, float.MaxValue, -0.0, 3.3961775292304601e38];
+        double[] values = [1 + (1.0 / 256) + double.Epsilon, 1 + (1.0 / 256) + 1e-12, 1 + (1.0 / 256), 1 + (3.0 / 256),
+            -1 - (1.0 / 256) - 1e-12, 1e300, double.NaN, double.NegativeInfinity, 1e-45, float.MaxValue, -0.0, 3.3961775292304601e38];
         var source = new byte[8 * values.Length];
         Buffer.BlockCopy(values, 0, source, 0, source.Length);
         var rounded = new byte[2 * values.Length];

@@ -35,7 +35,8 @@ public sealed class HostileFileTests
     public void Missing_record_is_named() => Refuse(Tensor.Zip(_folder["a.pt"]), Data, "missing");
 
     [Test]
-    public void TorchScript_is_refused() => Refuse(Tensor.Zip(_folder["a.pt"], ("archive/constants.pkl", [1])), "TorchScript", "state_dict()");
+    public void TorchScript_is_refused()
+        => Refuse(Tensor.Zip(_folder["a.pt"], ("archive/constants.pkl", [1])), "TorchScript", "state_dict()");
 
     [Test]
     public void Other_byte_order_is_refused()
@@ -138,7 +139,8 @@ public sealed class HostileFileTests
     }
 
     [TestCaseSource(nameof(Streams))]
-    public void Lying_stream_is_refused(byte[] rest, string[] keys, string expected) => Refuse(Tensor.Legacy(_folder["a.pt"], rest, keys), expected);
+    public void Lying_stream_is_refused(byte[] rest, string[] keys, string expected)
+        => Refuse(Tensor.Legacy(_folder["a.pt"], rest, keys), expected);
 
     [Test]
     public void Storage_described_in_two_ways_is_refused()
@@ -162,7 +164,8 @@ public sealed class HostileFileTests
     [Test]
     public void Names_cannot_write_to_the_terminal()
     {
-        string path = new PickleBytes().Op(PickleOpcode.EmptyDict).Text("\u001b[31m\u202e").Int(1).Op(PickleOpcode.Setitem).Zip(_folder["a.pt"]);
+        string path = new PickleBytes().Op(PickleOpcode.EmptyDict).Text("\u001b[31m\u202e")
+            .Int(1).Op(PickleOpcode.Setitem).Zip(_folder["a.pt"]);
         Assert.That(ToolRun.Good("inspect", path), Does.Contain("\\u001b[31m\\u202e").And.Not.Contain("\u001b"));
     }
 

@@ -18,7 +18,8 @@ public sealed class InferenceTests
 
     [Test]
     public void Unet_options_are_those_of_the_golden_networks([Values("a_dim8_m12_c1", "b_dim8_m1248_c3", "c_dim16_m12_selfcond",
-        "d_dim8_m12_selfcond_none", "e_dim8_m122_learnedvar", "f_dim8_m12_learnedsinu", "g_dim8_m12_fourier", "h_dim32_m1_theta")] string name)
+        "d_dim8_m12_selfcond_none", "e_dim8_m122_learnedvar", "f_dim8_m12_learnedsinu", "g_dim8_m12_fourier",
+        "h_dim32_m1_theta")] string name)
     {
         using var golden = GoldenFile.Open("unet/" + name);
         var expected = OptionsJson.Read<UnetOptions>(golden.Config.GetProperty("unet").GetRawText());
@@ -44,7 +45,8 @@ public sealed class InferenceTests
     [
         new(),
         new() { Dim = 16, InitDim = 24, DimMults = [1, 3], Channels = 1, SelfCondition = true, LearnedVariance = true },
-        new() { Dim = 8, DimMults = [1, 2, 2], AttnHeads = (int[])[1, 2, 4], AttnDimHead = (int[])[16, 8, 8], FullAttn = (bool[])[true, false, true] },
+        new() { Dim = 8, DimMults = [1, 2, 2], AttnHeads = (int[])[1, 2, 4], AttnDimHead = (int[])[16, 8, 8],
+            FullAttn = (bool[])[true, false, true] },
         new() { Dim = 8, DimMults = [2], Channels = 4, OutDim = 12 },
         new() { Dim = 8, DimMults = [1, 1], FullAttn = false, Channels = 4, LearnedVariance = true },
     ];
@@ -58,7 +60,8 @@ public sealed class InferenceTests
     }
 
     [Test]
-    public void Process_is_that_of_PyTorchs_buffers([Values("linear_T1000", "cosine_T1000", "sigmoid_T1000", "linear_T100", "sigmoid_T20", "cosine_T15")] string schedule,
+    public void Process_is_that_of_PyTorchs_buffers(
+        [Values("linear_T1000", "cosine_T1000", "sigmoid_T1000", "linear_T100", "sigmoid_T20", "cosine_T15")] string schedule,
         [Values("pred_noise", "pred_x0", "pred_v")] string objective, [Values("plain", "minsnr_gamma5", "minsnr_gamma2.5")] string limit)
     {
         using var golden = GoldenFile.Open("diffusion/schedules");
@@ -72,7 +75,8 @@ public sealed class InferenceTests
         Assert.Multiple(() =>
         {
             Assert.That($"{found.Schedule}_T{found.Timesteps}".ToLowerInvariant(), Is.EqualTo(schedule.ToLowerInvariant()));
-            Assert.That(found.Objective, Is.EqualTo(Enum.Parse<Objective>(objective.Replace("_", "", StringComparison.Ordinal), ignoreCase: true)));
+            Assert.That(found.Objective,
+                Is.EqualTo(Enum.Parse<Objective>(objective.Replace("_", "", StringComparison.Ordinal), ignoreCase: true)));
             Assert.That(found.Gamma, Is.EqualTo(limit switch { "plain" => (double?)null, "minsnr_gamma5" => 5, _ => 2.5 }));
         });
     }
@@ -82,7 +86,8 @@ public sealed class InferenceTests
     {
         using var golden = GoldenFile.Open("diffusion/schedules");
         float[] betas = golden.Singles("sigmoid_T250_tau0.7/betas");
-        SafetensorsWriter.Write(_folder["process.safetensors"], new Dictionary<string, string>(), [TensorSource.Singles("betas", [250], betas)]);
+        SafetensorsWriter.Write(_folder["process.safetensors"], new Dictionary<string, string>(),
+            [TensorSource.Singles("betas", [250], betas)]);
         using var file = WeightFile.Open(_folder["process.safetensors"]);
         Assert.That(ProcessInference.Infer(file, "model."), Is.EqualTo(new ProcessInference.Finding(250)));
     }
@@ -101,6 +106,7 @@ public sealed class InferenceTests
         Assert.That(file.Find("init_conv.weight"), Is.Not.Null);
     }
 
-    private void Write(string name, WeightLayout layout, string prefix) => SafetensorsWriter.Write(_folder[name], new Dictionary<string, string>(),
-        layout.Slots.Select(slot => TensorSource.Singles(prefix + slot.Name, slot.FileShape.Extents.ToArray(), new float[slot.FileShape.Count])));
+    private void Write(string name, WeightLayout layout, string prefix) => SafetensorsWriter.Write(
+        _folder[name], new Dictionary<string, string>(), layout.Slots.Select(slot => TensorSource.Singles(
+            prefix + slot.Name, slot.FileShape.Extents.ToArray(), new float[slot.FileShape.Count])));
 }

@@ -33,14 +33,16 @@ public sealed class InterruptionTests
     {
         File.WriteAllText(_folder[destination], "there before");
         using var process = ToolRun.Start("convert", _folder["source.safetensors"], _folder[destination]);
-        WaitUntil(process, () => File.Exists(_folder[destination + ".partial"]) && new FileInfo(_folder[destination + ".partial"]).Length > 0);
+        WaitUntil(process, () => File.Exists(_folder[destination + ".partial"])
+            && new FileInfo(_folder[destination + ".partial"]).Length > 0);
         Signal(process, signal);
         string error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Multiple(() =>
         {
             Assert.That(process.ExitCode, Is.EqualTo(ExitCode.Interrupted), error);
-            Assert.That(error.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1], Is.EqualTo("weight-converter: stopped; nothing was written"));
+            Assert.That(error.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1],
+                Is.EqualTo("weight-converter: stopped; nothing was written"));
             Assert.That(File.ReadAllText(_folder[destination]), Is.EqualTo("there before"));
             Assert.That(_folder.Files, Is.EquivalentTo(new[] { "source.safetensors", destination }), "nothing half-written");
         });

@@ -24,7 +24,8 @@ public sealed class LargeFileTests
     {
         string path = _folder["large"];
         if (format == "legacy")
-            new PickleBytes().Tensor(Rows * (long)Columns, 0, [Rows, Columns], [Columns, 1]).Legacy(path, BitConverter.GetBytes(Rows * (long)Columns), "0");
+            new PickleBytes().Tensor(Rows * (long)Columns, 0, [Rows, Columns], [Columns, 1])
+                .Legacy(path, BitConverter.GetBytes(Rows * (long)Columns), "0");
         else
             WriteHeader(path);
         // The elements are a hole in the file, which takes no room.

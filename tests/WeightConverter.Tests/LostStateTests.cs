@@ -63,15 +63,17 @@ public sealed class LostStateTests
             "opt.state.5.step is 2", "after 13 steps");
 
     [Test]
-    public void Second_group_of_weights_is_named() => ExpectOneWarning(saved => ((List<object?>)saved.Dictionary("opt").Value("param_groups")!)
-        .Add(new SavedDictionary { ["lr"] = 0.5 }), "opt.param_groups.1.lr is 0.5");
+    public void Second_group_of_weights_is_named() => ExpectOneWarning(
+        saved => ((List<object?>)saved.Dictionary("opt").Value("param_groups")!)
+            .Add(new SavedDictionary { ["lr"] = 0.5 }), "opt.param_groups.1.lr is 0.5");
 
     [Test]
-    public void Field_of_another_program_is_named_once_with_its_values() => ExpectOneWarning(saved => saved.Replace("lr_scheduler", new SavedDictionary
-    {
-        ["last_epoch"] = 7L,
-        ["weights"] = TensorSource.Singles("w", [2], new float[2]),
-    }), "lr_scheduler.last_epoch is 7, lr_scheduler.weights is float32 [2]");
+    public void Field_of_another_program_is_named_once_with_its_values() => ExpectOneWarning(
+        saved => saved.Replace("lr_scheduler", new SavedDictionary
+        {
+            ["last_epoch"] = 7L,
+            ["weights"] = TensorSource.Singles("w", [2], new float[2]),
+        }), "lr_scheduler.last_epoch is 7, lr_scheduler.weights is float32 [2]");
 
     [Test]
     public void Hostile_number_of_fields_is_cut_off()
@@ -99,7 +101,8 @@ public sealed class LostStateTests
     {
         var run = ToolRun.Of("convert", Golden.Checkpoint("mixed.pt"), _folder["out.safetensors"]);
         Assert.That(run.Code, Is.Zero, run.Error);
-        Assert.That(run.Error, Does.StartWith("weight-converter: warning: ").And.Contain("nested.true is True").And.Contain("24 more").And.Contain("tensors alone"));
+        Assert.That(run.Error, Does.StartWith("weight-converter: warning: ").And.Contain("nested.true is True").And.Contain("24 more")
+            .And.Contain("tensors alone"));
     }
 
     /// <summary>Rounding the weights of a checkpoint changes nothing else: counters, time, data set and scores stay.</summary>
@@ -108,14 +111,15 @@ public sealed class LostStateTests
     {
         var score = new EvaluationRecord
         {
-            Step = 13, Fid = 12.25, Lower = 12.2, Upper = 12.3, Samples = 64, Sampler = "ddim", Steps = 10, Seed = 7, Recipe = "pytorch-fid",
-            Weights = "0123456789ab", Root = "exact", Protocol = "p", Seconds = [1, 2, 3, 4],
+            Step = 13, Fid = 12.25, Lower = 12.2, Upper = 12.3, Samples = 64, Sampler = "ddim", Steps = 10, Seed = 7,
+            Recipe = "pytorch-fid", Weights = "0123456789ab", Root = "exact", Protocol = "p", Seconds = [1, 2, 3, 4],
         };
         string scored = _folder["scored.safetensors"], rounded = _folder["rounded.safetensors"];
         using (var source = WeightFile.Open(_own))
         {
             var copies = new TensorCopies(source);
-            (Checkpoint.Read(_own) with { Path = scored, Elapsed = TimeSpan.FromSeconds(77.5), Dataset = "digest", Score = score, Best = score with { Fid = 3 } })
+            (Checkpoint.Read(_own) with
+                { Path = scored, Elapsed = TimeSpan.FromSeconds(77.5), Dataset = "digest", Score = score, Best = score with { Fid = 3 } })
                 .Write([.. source.Tensors.Select(tensor => copies.Of(tensor, tensor.Name))]);
         }
         ToolRun.Good("convert", scored, rounded, "--to", "checkpoint", "--dtype", "bf16");
@@ -156,7 +160,8 @@ public sealed class LostStateTests
     private static SavedDictionary GroupOf(SavedDictionary saved)
         => (SavedDictionary)((List<object?>)saved.Dictionary("opt").Value("param_groups")!)[0]!;
 
-    private static SavedDictionary StateOf(SavedDictionary saved, int weight) => saved.Dictionary("opt").Dictionary("state").Dictionary(weight);
+    private static SavedDictionary StateOf(SavedDictionary saved, int weight)
+        => saved.Dictionary("opt").Dictionary("state").Dictionary(weight);
 }
 
 /// <summary>Changes in dictionaries that are about to be saved.</summary>

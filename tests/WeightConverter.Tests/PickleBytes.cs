@@ -44,14 +44,16 @@ internal sealed class PickleBytes
     public PickleBytes Tensor(long count, long offset, long[] shape, long[] strides, string storage = "FloatStorage", string key = "0")
     {
         Global("torch._utils", "_rebuild_tensor_v2").Op(PickleOpcode.Mark);
-        Op(PickleOpcode.Mark).Text("storage").Global("torch", storage).Text(key).Text("cpu").Long(count).Op(PickleOpcode.Tuple).Op(PickleOpcode.Binpersid);
+        Op(PickleOpcode.Mark).Text("storage").Global("torch", storage).Text(key).Text("cpu").Long(count).Op(PickleOpcode.Tuple)
+            .Op(PickleOpcode.Binpersid);
         Long(offset).Op(PickleOpcode.Mark);
         foreach (long size in shape)
             Long(size);
         Op(PickleOpcode.Tuple).Op(PickleOpcode.Mark);
         foreach (long stride in strides)
             Long(stride);
-        Op(PickleOpcode.Tuple).Op(PickleOpcode.Newfalse).Global("collections", "OrderedDict").Op(PickleOpcode.EmptyTuple).Op(PickleOpcode.Reduce);
+        Op(PickleOpcode.Tuple).Op(PickleOpcode.Newfalse).Global("collections", "OrderedDict").Op(PickleOpcode.EmptyTuple)
+            .Op(PickleOpcode.Reduce);
         return Op(PickleOpcode.Tuple).Op(PickleOpcode.Reduce);
     }
 

@@ -16,7 +16,8 @@ public sealed class ResumeTests
         _folder = new TemporaryFolder();
         Directory.CreateDirectory(_folder["images"]);
         for (int i = 0; i < 16; i++)
-            PngWriter.Write(Path.Combine(_folder["images"], $"{i:00}.png"), new PixelImage(8, 8, 1, [.. Enumerable.Range(0, 64).Select(p => (byte)(p * i))]));
+            PngWriter.Write(Path.Combine(_folder["images"], $"{i:00}.png"),
+                new PixelImage(8, 8, 1, [.. Enumerable.Range(0, 64).Select(p => (byte)(p * i))]));
     }
 
     [TearDown]
@@ -25,7 +26,8 @@ public sealed class ResumeTests
     [Test]
     public async Task Run_goes_on_with_the_references_weights_average_and_optimiser()
     {
-        ToolRun.Good("convert", Golden.Checkpoint("model-trainer-zip.pt"), Path.Combine(_folder["run"], "model-13.safetensors"), "--image-size", "8");
+        ToolRun.Good("convert", Golden.Checkpoint("model-trainer-zip.pt"), Path.Combine(_folder["run"], "model-13.safetensors"),
+            "--image-size", "8");
         using var expected = GoldenFile.Open("checkpoints/trainer_expected");
         using var device = Device.Open("cpu");
         var options = Trainer.OptionsOf(_folder["run"]);
@@ -55,8 +57,8 @@ public sealed class ResumeTests
     [Test]
     public async Task Run_goes_on_from_weights_alone_with_a_fresh_optimiser()
     {
-        ToolRun.Good("convert", Golden.Checkpoint("state_dict.pt"), Path.Combine(_folder["run"], "model-0.safetensors"), "--image-size", "8",
-            "--timesteps", "50", "--beta-schedule", "sigmoid", "--objective", "pred_v");
+        ToolRun.Good("convert", Golden.Checkpoint("state_dict.pt"), Path.Combine(_folder["run"], "model-0.safetensors"),
+            "--image-size", "8", "--timesteps", "50", "--beta-schedule", "sigmoid", "--objective", "pred_v");
         using var device = Device.Open("cpu");
         var options = Trainer.OptionsOf(_folder["run"]);
         options = options with { Trainer = options.Trainer with { TrainNumSteps = 1, NumSamples = 1 } };

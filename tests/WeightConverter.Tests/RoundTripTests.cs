@@ -35,7 +35,8 @@ public sealed class RoundTripTests
     public void Trainer_file_has_everything_that_the_reference_wrote()
     {
         ToolRun.Good("convert", _own, _folder["out.pt"]);
-        using WeightFile written = WeightFile.Open(_folder["out.pt"]), reference = WeightFile.Open(Golden.Checkpoint("model-trainer-zip.pt"));
+        using WeightFile written = WeightFile.Open(_folder["out.pt"]),
+            reference = WeightFile.Open(Golden.Checkpoint("model-trainer-zip.pt"));
         Assert.That(written.Tensors.Select(tensor => tensor.Name), Is.EqualTo(reference.Tensors.Select(tensor => tensor.Name)));
         foreach (var tensor in reference.Tensors)
         {
@@ -43,7 +44,8 @@ public sealed class RoundTripTests
             Assert.That(Golden.Bytes(written, tensor.Name), Is.EqualTo(Golden.Bytes(reference, tensor.Name)), tensor.Name);
         }
         string[] own = ["diffusion.gpu.options", "opt.param_groups.0.fused"];
-        Assert.That(written.Scalars.Where(scalar => !own.Contains(scalar.Name)), Is.EqualTo(reference.Scalars.Where(scalar => !own.Contains(scalar.Name))));
+        Assert.That(written.Scalars.Where(scalar => !own.Contains(scalar.Name)),
+            Is.EqualTo(reference.Scalars.Where(scalar => !own.Contains(scalar.Name))));
     }
 
     [TestCase("ema", CheckpointPart.Average)]
@@ -68,7 +70,8 @@ public sealed class RoundTripTests
     [Test]
     public void State_dict_comes_back([Values] bool legacy)
     {
-        ToolRun.Good(["convert", _own, _folder["out.pth"], "--to", "state-dict", "--weights", "model", .. legacy ? ["--legacy"] : Array.Empty<string>()]);
+        ToolRun.Good(["convert", _own, _folder["out.pth"], "--to", "state-dict", "--weights", "model",
+            .. legacy ? ["--legacy"] : Array.Empty<string>()]);
         Golden.AssertSame(_folder["out.pth"], Golden.Checkpoint("state_dict.pt"));
     }
 
@@ -80,7 +83,8 @@ public sealed class RoundTripTests
         Golden.AssertSame(_folder["back.safetensors"], Golden.Checkpoint("mixed.pt"));
     }
 
-    /// <summary>With a limit of 1 and 100 instead of 2^32 all records, or the larger ones, are written as those of huge files are.</summary>
+    /// <summary>With a limit of 1 and 100 instead of 2^32 all records, or the larger ones,
+    /// are written as those of huge files are.</summary>
     [TestCase(1)]
     [TestCase(100)]
     public void Records_of_huge_files_come_back(long wide)
@@ -110,7 +114,8 @@ public sealed class RoundTripTests
         else
             TorchWriter.WriteZip(_folder["u.pt"], saved);
         string text = Encoding.Latin1.GetString(File.ReadAllBytes(_folder["u.pt"]));
-        Assert.That(text.Contains("UntypedStorage", StringComparison.Ordinal), Is.EqualTo(!legacy), "torch 2.6 refuses it in a legacy stream");
+        Assert.That(text.Contains("UntypedStorage", StringComparison.Ordinal), Is.EqualTo(!legacy),
+            "torch 2.6 refuses it in a legacy stream");
         ToolRun.Good("convert", _folder["u.pt"], _folder["u.safetensors"]);
         Golden.AssertSame(_folder["u.safetensors"], _folder["u.pt"]);
         using var file = SafetensorsReader.Open(_folder["u.safetensors"]);

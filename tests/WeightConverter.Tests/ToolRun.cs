@@ -19,7 +19,8 @@ internal sealed record ToolRun(int Code, string Out, string Error)
         // What a shell starts in the background ignores Ctrl-C, and so does everything below: GNU's env undoes that.
         string[] command = ["env", "--default-signal=INT,TERM", "dotnet", typeof(ConverterTool).Assembly.Location, .. arguments];
         command = OperatingSystem.IsLinux() ? command : command[2..];
-        return Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        return Process.Start(new ProcessStartInfo(command[0], command[1..])
+            { RedirectStandardOutput = true, RedirectStandardError = true })!;
     }
 
     /// <summary>Runs the tool and expects success.</summary>

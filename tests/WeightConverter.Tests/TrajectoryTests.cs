@@ -33,7 +33,8 @@ public sealed class TrajectoryTests
         var options = model.Diffusion.Options;
         Assert.That($"{options.BetaSchedule}_T{options.Timesteps}".ToLowerInvariant(), Is.EqualTo(schedule.ToLowerInvariant()));
         Sampler sampler = golden.Config.TryGetProperty("sampling_timesteps", out var steps)
-            ? new Ddim(model.Diffusion, steps.GetInt32(), golden.Config.TryGetProperty("ddim_sampling_eta", out var eta) ? eta.GetSingle() : 0)
+            ? new Ddim(model.Diffusion, steps.GetInt32(),
+                golden.Config.TryGetProperty("ddim_sampling_eta", out var eta) ? eta.GetSingle() : 0)
             : new Ddpm(model.Diffusion);
         int[] shape = golden.Shape("imgs");
         var states = new List<float[]>();
@@ -48,7 +49,8 @@ public sealed class TrajectoryTests
         float[] all = [.. Enumerable.Range(0, shape[0]).SelectMany(n => states.SelectMany(state => state.Skip(n * length).Take(length)))];
         Assert.That(GoldenFile.RelMax<float, float>(all, RecordedNoise.ChannelsLast(golden.Singles("imgs"), shape)),
             Is.LessThanOrEqualTo(golden.Tolerance("imgs", Floor)));
-        Assert.That(GoldenFile.RelMax<float, float>(images.ToArray(), RecordedNoise.ChannelsLast(golden.Singles("final"), golden.Shape("final"))),
+        Assert.That(GoldenFile.RelMax<float, float>(images.ToArray(),
+            RecordedNoise.ChannelsLast(golden.Singles("final"), golden.Shape("final"))),
             Is.LessThanOrEqualTo(golden.Tolerance("final", Floor)));
     }
 

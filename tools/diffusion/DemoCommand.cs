@@ -31,7 +31,8 @@ internal static class DemoCommand
         };
         var device = CommonOptions.Device("cpu");
         var command = new Command("demo",
-            "Draw a data set, train a small U-Net on it, sample a grid and score it: four minutes on two cores, no data, no GPU, no network.")
+            "Draw a data set, train a small U-Net on it, sample a grid and score it: "
+            + "four minutes on two cores, no data, no GPU, no network.")
         {
             output, seed, device,
         };

@@ -14,12 +14,12 @@ internal static class DevicesCommand
         var json = CommonOptions.Json();
         var tune = new Option<bool>("--tune")
         {
-            Description = "Time every tile of the matrix products of a U-Net and of Inception on each device that multiplies on tensor cores, and keep "
-                + "the fastest beside the compiled kernels. Results stay the same, bit for bit.",
+            Description = "Time every tile of the matrix products of a U-Net and of Inception on each device that "
+                + "multiplies on tensor cores, and keep the fastest beside the compiled kernels. Results stay the same, bit for bit.",
         };
         var command = new Command("devices",
-            "List the devices of this machine: name, memory, driver, precision choices, and what is missing. With --verbose each device also "
-            + "runs a tiny network, and the time that its kernels take to compile is shown, cold and warm.")
+            "List the devices of this machine: name, memory, driver, precision choices, and what is missing. "
+            + "With --verbose each device also runs a tiny network, and the time that its kernels take to compile is shown, cold and warm.")
         {
             json,
             tune,
@@ -71,18 +71,19 @@ internal static class DevicesCommand
             output.WriteLine($"{device.Id}: {device.Problem}.");
     }
 
-    private static string ToJson(IReadOnlyList<DeviceInfo> devices, Dictionary<string, FirstUse> firstUses) => new JsonArray([.. devices.Select(device => (JsonNode)new JsonObject
-    {
-        ["id"] = device.Id,
-        ["kind"] = device.Kind.ToString().ToLowerInvariant(),
-        ["name"] = device.Name,
-        ["memory_bytes"] = device.MemoryBytes,
-        ["driver"] = device.Driver,
-        ["precisions"] = new JsonArray([.. device.Precisions.Select(p => (JsonNode)p.ToString().ToLowerInvariant())]),
-        ["problem"] = device.Problem,
-        ["first_use"] = firstUses.TryGetValue(device.Id, out var firstUse)
-            ? new JsonObject { ["cold"] = ToJson(firstUse.Cold), ["warm"] = ToJson(firstUse.Warm) } : null,
-    })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+    private static string ToJson(IReadOnlyList<DeviceInfo> devices, Dictionary<string, FirstUse> firstUses) => new JsonArray(
+        [.. devices.Select(device => (JsonNode)new JsonObject
+        {
+            ["id"] = device.Id,
+            ["kind"] = device.Kind.ToString().ToLowerInvariant(),
+            ["name"] = device.Name,
+            ["memory_bytes"] = device.MemoryBytes,
+            ["driver"] = device.Driver,
+            ["precisions"] = new JsonArray([.. device.Precisions.Select(p => (JsonNode)p.ToString().ToLowerInvariant())]),
+            ["problem"] = device.Problem,
+            ["first_use"] = firstUses.TryGetValue(device.Id, out var firstUse)
+                ? new JsonObject { ["cold"] = ToJson(firstUse.Cold), ["warm"] = ToJson(firstUse.Warm) } : null,
+        })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true });
 
     private static JsonObject ToJson(KernelLoads loads) => new()
     {

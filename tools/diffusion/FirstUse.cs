@@ -23,8 +23,9 @@ internal sealed record FirstUse(KernelLoads Cold, KernelLoads Warm)
     }
 
     /// <summary>The times in words.</summary>
-    public string Describe() => $"{Cold.Count} kernels for a first denoising step: {Seconds(Cold.Compiling)} s to compile and {Seconds(Cold.Driver)} s "
-        + $"in the driver, then from disk {Seconds(Warm.Compiling)} s and {Seconds(Warm.Driver)} s";
+    public string Describe()
+        => $"{Cold.Count} kernels for a first denoising step: {Seconds(Cold.Compiling)} s to compile and {Seconds(Cold.Driver)} s "
+            + $"in the driver, then from disk {Seconds(Warm.Compiling)} s and {Seconds(Warm.Driver)} s";
 
     private static KernelLoads Run(DeviceInfo info, string folder)
     {

@@ -12,7 +12,8 @@ internal sealed record PublishedWeights(Uri Url, long Length, string HashPrefix)
 {
     /// <summary>The Inception-v3 that pytorch-fid scores with.</summary>
     public static readonly PublishedWeights Inception = new(
-        new Uri("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"), 95_628_359, "6726825d");
+        new Uri("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"),
+        95_628_359, "6726825d");
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -29,7 +30,8 @@ internal sealed record PublishedWeights(Uri Url, long Length, string HashPrefix)
         using var stream = File.OpenRead(file);
         string hash = Convert.ToHexStringLower(SHA256.HashData(stream));
         if (!hash.StartsWith(HashPrefix, StringComparison.Ordinal))
-            throw new IOException($"{file}: its SHA-256 begins with {hash[..HashPrefix.Length]}, the published file's with {HashPrefix}; {ByHand}");
+            throw new IOException($"{file}: its SHA-256 begins with {hash[..HashPrefix.Length]}, "
+                + $"the published file's with {HashPrefix}; {ByHand}");
     }
 
     /// <summary>Downloads the file, going on where an earlier attempt stopped.</summary>
@@ -77,8 +79,8 @@ internal sealed record PublishedWeights(Uri Url, long Length, string HashPrefix)
         }
         catch (Exception error) when (error is HttpRequestException or IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"{Url}: cannot be downloaded ({error.Message.TrimEnd('.')}); run the same command again to go on, or {ByHand}",
-                error);
+            throw new IOException($"{Url}: cannot be downloaded ({error.Message.TrimEnd('.')}); "
+                + $"run the same command again to go on, or {ByHand}", error);
         }
         catch (InvalidDataException error)
         {

@@ -108,8 +108,8 @@ internal static class SampleCommand
         }
         string grid = Path.Combine(request.Folder, GridFile);
         PngWriter.Write(grid, ImageGrid.Make(images, size.Height, size.Width, channels, (int)Math.Ceiling(Math.Sqrt(request.Count))));
-        display.Line($"{request.Count} images of step {model.Checkpoint.Step} by {request.Sampler} with {sampler.Steps} network calls each: "
-            + grid);
+        display.Line($"{request.Count} images of step {model.Checkpoint.Step} by {request.Sampler} "
+            + $"with {sampler.Steps} network calls each: " + grid);
         if (mode == DisplayMode.Json)
             tool.Out.WriteLine(Summary(request, model, sampler, files, grid));
         return ExitCode.Success;

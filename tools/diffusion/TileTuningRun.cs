@@ -41,7 +41,8 @@ internal static class TileTuningRun
             using var unet = new Unet(device, new UnetOptions(), seed: 0);
             var diffusion = new GaussianDiffusion(new DiffusionOptions { ImageSize = size });
             using var tape = device.NewTape();
-            tape.Backward(diffusion.Loss(tape, unet, tape.Constant([Batch, size, size, 3], new float[Batch * size * size * 3]), seed: 0, microStep: 0));
+            tape.Backward(diffusion.Loss(tape, unet, tape.Constant([Batch, size, size, 3], new float[Batch * size * size * 3]),
+                seed: 0, microStep: 0));
         }
         using var network = new InceptionV3(device, InceptionWeights.Hash());
         using var inference = device.NewTape(recording: false);

@@ -21,7 +21,8 @@ internal static class WeightsCommand
         };
         var again = new Option<bool>("--force") { Description = "Fetch again what is there already." };
         var fetch = new Command("fetch", $"""
-            Download Inception-v3 as pytorch-fid publishes it ({PublishedWeights.Inception.Length / 1e6:0} MB), check its hash, convert it and keep it in
+            Download Inception-v3 as pytorch-fid publishes it ({PublishedWeights.Inception.Length
+                / 1e6:0} MB), check its hash, convert it and keep it in
             the cache folder (DIFFUSION_CACHE, or the user's folder for application data).
 
             Example: diffusion weights fetch
@@ -41,7 +42,8 @@ internal static class WeightsCommand
     /// <param name="from">A file that was downloaded already, or null.</param>
     /// <param name="anyHash">Whether that file may be any.</param>
     /// <param name="again">Whether weights that are there are replaced.</param>
-    public static async Task<int> FetchAsync(ToolContext tool, PublishedWeights published, string destination, string? from, bool anyHash, bool again)
+    public static async Task<int> FetchAsync(ToolContext tool, PublishedWeights published, string destination, string? from, bool anyHash,
+        bool again)
     {
         if (anyHash && from is null)
             throw new UsageException("--accept-any-hash goes with --from FILE: what is downloaded is always checked.");
@@ -75,7 +77,8 @@ internal static class WeightsCommand
         try
         {
             await published.DownloadAsync(partial, new SynchronousProgress<long>(done => line.Rewrite((double)done / published.Length,
-                string.Create(CultureInfo.InvariantCulture, $"{name}: {done / 1e6:0} of {published.Length / 1e6:0} MB"), done == published.Length)),
+                string.Create(CultureInfo.InvariantCulture, $"{name}: {done / 1e6:0} of {published.Length / 1e6:0} MB"),
+                done == published.Length)),
                 interruption.Token);
             return partial;
         }
@@ -97,7 +100,8 @@ internal static class WeightsCommand
         {
             if (discard)
                 File.Delete(file);
-            throw discard ? error : new IOException($"{error.Message}; or add --accept-any-hash to score with this file all the same", error);
+            throw discard ? error
+                : new IOException($"{error.Message}; or add --accept-any-hash to score with this file all the same", error);
         }
     }
 

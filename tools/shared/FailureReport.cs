@@ -8,7 +8,8 @@ internal static class ExitCode
 {
     public const int Success = 0;
 
-    /// <summary>Bad data: a folder, an image, a file of weights that is damaged, hostile or of another model, a disk that is full.</summary>
+    /// <summary>Bad data: a folder, an image, a file of weights that is damaged, hostile or of another model,
+    /// a disk that is full.</summary>
     public const int Input = 1;
 
     /// <summary>Bad options.</summary>
@@ -37,7 +38,8 @@ internal static class FailureReport
 
     /// <summary>A text of one line: names in a hostile file may hold anything, a terminal's control codes included.</summary>
     public static string Printable(string text) => text.Any(IsUnsafe)
-        ? string.Concat(text.Select(letter => IsUnsafe(letter) ? string.Create(CultureInfo.InvariantCulture, $"\\u{(int)letter:x4}") : $"{letter}"))
+        ? string.Concat(text.Select(letter => IsUnsafe(letter)
+            ? string.Create(CultureInfo.InvariantCulture, $"\\u{(int)letter:x4}") : $"{letter}"))
         : text;
 
     private static bool IsUnsafe(char letter) => char.IsControl(letter) || char.GetUnicodeCategory(letter)

@@ -14,14 +14,16 @@ internal static class BenchCommand
 
     public static Command Create(TextWriter output)
     {
-        var megabytes = new Option<int>("--megabytes") { Description = "Size of the files.", HelpName = "N", DefaultValueFactory = _ => 512 };
+        var megabytes = new Option<int>("--megabytes")
+            { Description = "Size of the files.", HelpName = "N", DefaultValueFactory = _ => 512 };
         var folder = new Option<string>("--folder")
         {
             Description = "Where the files are made and deleted again: the disk that is measured.",
             HelpName = "DIR",
             DefaultValueFactory = _ => Path.GetTempPath(),
         };
-        var command = new Command("bench", "Convert files of random weights and compare the time with that of a plain copy.") { megabytes, folder };
+        var command = new Command("bench", "Convert files of random weights and compare the time with that of a plain copy.")
+            { megabytes, folder };
         command.Hidden = true;
         command.SetAction(result => Run(result.GetValue(folder)!, Math.Max(16, result.GetValue(megabytes)), output));
         return command;

@@ -14,7 +14,8 @@ internal static class CheckCommand
         var file = new Argument<string>("FILE") { Description = "A .pt, .pth or .safetensors file." };
         var model = new Option<string>("--for")
         {
-            Description = "What it has to fit: a U-Net of the shape that its own tensors tell, Inception-v3, or the network of a run folder or checkpoint.",
+            Description = "What it has to fit: a U-Net of the shape that its own tensors tell, "
+                + "Inception-v3, or the network of a run folder or checkpoint.",
             HelpName = "unet|inception|RUN",
             Required = true,
         };

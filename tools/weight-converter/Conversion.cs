@@ -77,7 +77,8 @@ public readonly record struct ConversionProgress(long Done, long Total);
 /// <param name="Bytes">Bytes of their elements.</param>
 /// <param name="CanResume">Whether training can go on with the optimiser's state.</param>
 /// <param name="IsInception">Whether the source is Inception-v3.</param>
-/// <param name="InceptionId">Digest of Inception's weights; null for other models, and where its classifier is not the published one.</param>
+/// <param name="InceptionId">Digest of Inception's weights; null for other models,
+/// and where its classifier is not the published one.</param>
 public sealed record ConversionResult(string Model, TargetFormat Target, int Tensors, long Bytes, bool CanResume, bool IsInception,
     string? InceptionId)
 {
@@ -105,7 +106,8 @@ public static class Conversion
         var model = ModelGuess.Of(file, request.From, request.Options);
         var target = request.To == TargetFormat.Auto ? Suggest(request.Destination, model) : request.To;
         long done = 0, total = 0;
-        var copies = new TensorCopies(file, request.Floats, bytes => progress?.Report(new ConversionProgress(done += bytes, total)), cancellation);
+        var copies = new TensorCopies(file, request.Floats, bytes => progress?.Report(new ConversionProgress(done += bytes, total)),
+            cancellation);
         var write = Plan(request, model, target, copies, out int count);
         total = copies.Bytes;
         string? id = model.Inception is { } prefix ? InceptionMap.Check(file, prefix, anyClasses: true) : null;
@@ -132,7 +134,8 @@ public static class Conversion
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"{destination}: its folder cannot be made ({error.Message.TrimEnd('.')}); choose a folder that you may write to", error);
+            throw new IOException($"{destination}: its folder cannot be made ({error.Message.TrimEnd('.')}); "
+                + "choose a folder that you may write to", error);
         }
     }
 
@@ -143,7 +146,8 @@ public static class Conversion
         {
             ".safetensors" => model.Unet is not null && !own ? TargetFormat.Checkpoint : TargetFormat.Safetensors,
             ".pt" or ".pth" or ".bin" or ".ckpt" => own ? TargetFormat.Trainer : TargetFormat.StateDict,
-            _ => throw new OptionsException("to", $"auto, and the name '{Path.GetFileName(destination)}' does not say what is to be written",
+            _ => throw new OptionsException("to",
+                $"auto, and the name '{Path.GetFileName(destination)}' does not say what is to be written",
                 "checkpoint, safetensors, state-dict or trainer, or a name that ends in .safetensors, .pt or .pth"),
         };
     }

@@ -36,12 +36,16 @@ internal static class ConvertCommand
     {
         var source = new Argument<string>("IN") { Description = "A .pt, .pth or .safetensors file; its content decides what it is." };
         var destination = new Argument<string>("OUT") { Description = "The file to write, whole or not at all." };
-        var from = Choice("--from", Models.Keys, "What IN holds: a U-Net with or without the rest of its training, Inception-v3, or just tensors.");
-        var to = Choice("--to", Targets.Keys, "What OUT is: this project's checkpoint, .safetensors under PyTorch's names, a state_dict for torch.load, "
+        var from = Choice("--from", Models.Keys,
+            "What IN holds: a U-Net with or without the rest of its training, Inception-v3, or just tensors.");
+        var to = Choice("--to", Targets.Keys,
+            "What OUT is: this project's checkpoint, .safetensors under PyTorch's names, a state_dict for torch.load, "
             + "or a file for the reference's Trainer.load. auto goes by OUT's extension.");
-        var weights = Choice("--weights", ["ema", "model"], "Which weights of a U-Net go into safetensors or state-dict, which have room for one set.",
+        var weights = Choice("--weights", ["ema", "model"],
+            "Which weights of a U-Net go into safetensors or state-dict, which have room for one set.",
             required: false);
-        var type = Choice("--dtype", Types.Keys, "What floats are rounded to; the optimiser's state is kept. Without it everything stays as it is.",
+        var type = Choice("--dtype", Types.Keys,
+            "What floats are rounded to; the optimiser's state is kept. Without it everything stays as it is.",
             required: false);
         var legacy = new Option<bool>("--legacy") { Description = "Write .pt as torch before 1.6 did." };
         var config = new Option<string>("--config")
@@ -51,11 +55,11 @@ internal static class ConvertCommand
         };
         var stated = UnetOptionNames.Create();
         var command = new Command("convert", """
-            Convert a file of weights. What a U-Net's weights do not tell has to be said: --image-size always, the process where its buffers are
-            not in the file.
+        Convert a file of weights. What a U-Net's weights do not tell has to be said: --image-size always, the process where its buffers are
+        not in the file.
 
-            Example: weight-converter convert model-100.pt runs/mine/model-100.safetensors --image-size 64
-            """)
+        Example: weight-converter convert model-100.pt runs/mine/model-100.safetensors --image-size 64
+        """)
         {
             source, destination, from, to, weights, type, legacy, config,
         };
@@ -95,7 +99,8 @@ internal static class ConvertCommand
         {
             output.WriteLine(result.InceptionId is { } id
                 ? $"score with: diffusion fid A B --weights {request.Destination}   (weights {id})"
-                : "its classifier has other classes than the published network's: 'diffusion fid' wants pytorch-fid's file, see 'diffusion weights fetch'");
+                : "its classifier has other classes than the published network's: "
+                    + "'diffusion fid' wants pytorch-fid's file, see 'diffusion weights fetch'");
         }
         if (result.Target == TargetFormat.Checkpoint)
         {

@@ -20,7 +20,8 @@ internal static class ConverterTool
 
     public static Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
-        var root = new RootCommand("Bring PyTorch's weights in and take them out, without Python; nothing in a file is ever run.\n\n" + Examples)
+        var root = new RootCommand("Bring PyTorch's weights in and take them out, without Python; nothing in a file is ever run.\n\n"
+            + Examples)
         {
             ConvertCommand.Create(output, error),
             InspectCommand.Create(output, error),

@@ -16,12 +16,13 @@ internal static class InspectCommand
     public static Command Create(TextWriter output, TextWriter error)
     {
         var file = new Argument<string>("FILE") { Description = "A .pt, .pth or .safetensors file." };
-        var json = new Option<bool>("--json") { Description = "Write one JSON object, with full hashes and the nesting of the saved object." };
+        var json = new Option<bool>("--json")
+            { Description = "Write one JSON object, with full hashes and the nesting of the saved object." };
         var command = new Command("inspect", """
-            Show what is in a file: its format, the model it seems to hold, every tensor with shape, type and SHA-256, and every other value.
+        Show what is in a file: its format, the model it seems to hold, every tensor with shape, type and SHA-256, and every other value.
 
-            Example: weight-converter inspect model-100.pt
-            """)
+        Example: weight-converter inspect model-100.pt
+        """)
         {
             file, json,
         };
@@ -50,7 +51,8 @@ internal static class InspectCommand
             using var hash = SHA256.Create();
             using (var stream = new CryptoStream(Stream.Null, hash, CryptoStreamMode.Write, leaveOpen: true))
             {
-                file.CopyTo(tensor, new WatchedStream(stream, bytes => line.Report(new ConversionProgress(done += bytes, total)), interruption.Token));
+                file.CopyTo(tensor,
+                    new WatchedStream(stream, bytes => line.Report(new ConversionProgress(done += bytes, total)), interruption.Token));
             }
             hashes.Add(tensor.Name, Convert.ToHexStringLower(hash.Hash!));
         }
@@ -59,7 +61,8 @@ internal static class InspectCommand
 
     private static void Write(WeightFile file, Dictionary<string, string> hashes, TextWriter output)
     {
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file.Path}: {file.Format}, {new FileInfo(file.Path).Length:N0} bytes"));
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{file.Path}: {file.Format}, {new FileInfo(file.Path).Length:N0} bytes"));
         output.WriteLine($"holds {Model(file)}");
         if (file.Tensors.Count > 0)
         {

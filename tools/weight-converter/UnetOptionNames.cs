@@ -35,7 +35,8 @@ internal static class UnetOptionNames
         return given;
     }
 
-    private static Option<string> Named(string name, string shown, string help) => new("--" + name) { Description = help, HelpName = shown };
+    private static Option<string> Named(string name, string shown, string help)
+        => new("--" + name) { Description = help, HelpName = shown };
 
     private static JsonObject ReadFile(string file)
     {
@@ -49,7 +50,8 @@ internal static class UnetOptionNames
         }
         catch (JsonException error)
         {
-            throw new OptionsException("config", $"{file}: no JSON object ({error.Message.TrimEnd('.')})", "an object such as {\"image-size\": 64}");
+            throw new OptionsException("config", $"{file}: no JSON object ({error.Message.TrimEnd('.')})",
+                "an object such as {\"image-size\": 64}");
         }
     }
 

@@ -8,7 +8,8 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>This machine's cores through SIMD instructions. Ops run to their end before they return.</summary>
 internal sealed unsafe partial class CpuBackend(Device device) : Backend(device)
 {
-    public static DeviceInfo Describe() => new("cpu", DeviceKind.Cpu, $"{Environment.ProcessorCount} cores, {RuntimeInformation.ProcessArchitecture}",
+    public static DeviceInfo Describe() => new(
+        "cpu", DeviceKind.Cpu, $"{Environment.ProcessorCount} cores, {RuntimeInformation.ProcessArchitecture}",
         GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, InstructionSet(), [Precision.Float32], null);
 
     public override void Upload(ReadOnlySpan<float> source, Tensor destination) => source.CopyTo(Span(destination));

@@ -3,9 +3,9 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>target = epilogue(windows · packed): convolutions, their input gradients, linear layers and matrix products.</summary>
 /// <remarks>
 /// Work is cut into blocks of pixels times groups of panels. A block's windows are pointers into the images, or into a padded or joined
-/// copy of just the lines it reads, which stays in the second-level cache; on small images they are pointers to single taps. A panel is read in
-/// pieces that stay in that cache too while all tiles of the block pass over them. The cut into items may depend on the number of threads
-/// because no sum does: each runs in order of depth, in pieces that the depth alone decides.
+/// copy of just the lines it reads, which stays in the second-level cache; on small images they are pointers to single taps. A panel is
+/// read in pieces that stay in that cache too while all tiles of the block pass over them. The cut into items may depend on the number of
+/// threads because no sum does: each runs in order of depth, in pieces that the depth alone decides.
 /// </remarks>
 internal sealed unsafe class Gemm
 {

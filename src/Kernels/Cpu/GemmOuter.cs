@@ -70,7 +70,8 @@ internal sealed unsafe class GemmOuter
     private readonly float* _output;
     private readonly bool _accumulate;
 
-    private GemmOuter(MicroKernel kernel, in GemmWindow window, in GemmImages images, float* values, int columns, float* result, bool accumulate)
+    private GemmOuter(MicroKernel kernel, in GemmWindow window, in GemmImages images, float* values, int columns, float* result,
+        bool accumulate)
     {
         _kernel = kernel;
         _window = window;

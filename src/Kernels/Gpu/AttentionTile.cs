@@ -169,7 +169,8 @@ internal static class AttentionTile
         }
     }
 
-    /// <summary>sum[i, j] += leftRows[i] · rightRows[j] over all channels. Begins with a barrier, so the tiles may be in use before.</summary>
+    /// <summary>sum[i, j] += leftRows[i] · rightRows[j] over all channels. Begins with a barrier,
+    /// so the tiles may be in use before.</summary>
     public static void AddInnerProducts(ref Tile4x4 sum, HeadRows leftRows, int firstLeft, HeadRows rightRows, int firstRight,
         ArrayView<F4> left, ArrayView<F4> right, int thread)
     {

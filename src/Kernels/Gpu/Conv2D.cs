@@ -43,8 +43,8 @@ internal sealed partial class GpuBackend
             Conv2DBackwardFilterImplicitGemm<OneWide, OneWide>(s, images, gradient, dFilter);
     }
 
-    private void Conv2DForwardImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand filter, in Epilogue epilogue,
-        in ChannelSlice y)
+    private void Conv2DForwardImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand filter,
+        in Epilogue epilogue, in ChannelSlice y)
         where TWidth : struct, IAccessWidth
         where TResultWidth : struct, IAccessWidth
     {

@@ -30,7 +30,8 @@ internal sealed partial class GpuBackend
         }
         using var partial = Rent((long)parts * columns);
         _launcher.Launch(SumColumns,
-            new ColumnSumArguments { X = x, Sum = new Target(partial.View, false), Rows = rows, Columns = columns, RowsOfPart = rowsOfPart },
+            new ColumnSumArguments { X = x, Sum = new Target(partial.View, false),
+                Rows = rows, Columns = columns, RowsOfPart = rowsOfPart },
             new Index3D(groups, parts, 1), ColumnsOfGroup * RowLanes);
         _launcher.Launch(SumColumns,
             new ColumnSumArguments { X = partial.View, Sum = sum, Rows = parts, Columns = columns, RowsOfPart = parts },

@@ -67,7 +67,8 @@ internal struct GemmArguments<TLeft, TRight, TResult>
 /// <remarks>A group of 64 threads makes a tile of 64 lines × 64 columns. Depth passes in stages of 8 through shared memory
 /// (two stages × two panels [8][68] floats, 8,704 bytes; 4 floats of padding keep the transposed stores off each other's banks).
 /// Thread t sums lines (t / 8)·4 + {0..3, 32..35} × columns (t % 8)·4 + {0..3, 32..35}: 64 multiply-adds for four 16-byte reads.
-/// The next stage travels in registers while this one is multiplied: one barrier a stage. An output's sum runs over depth in order.</remarks>
+/// The next stage travels in registers while this one is multiplied: one barrier a stage.
+/// An output's sum runs over depth in order.</remarks>
 internal static class ImplicitGemm
 {
     public const int Threads = 64;

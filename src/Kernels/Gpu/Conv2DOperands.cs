@@ -25,7 +25,8 @@ internal struct SourcePlace
     /// <summary>This index's part of the offset into the values, or what the source makes it from.</summary>
     public int Offset;
 
-    /// <summary>This index's part of an image row; of other sources, a row itself and, for a column, the rows that are inside there.</summary>
+    /// <summary>This index's part of an image row; of other sources, a row itself and, for a column,
+    /// the rows that are inside there.</summary>
     public int Y;
 
     /// <summary>This index's part of an image column.</summary>
@@ -161,8 +162,8 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
 }
 
 /// <summary>
-/// The filter turned to [C, R, S, K], as the gradient of the input needs it at a stride: row = c, column = (tap row, tap column, k) of every
-/// Stride-th tap from (FirstR, FirstS) on.
+/// The filter turned to [C, R, S, K], as the gradient of the input needs it at a stride: row = c, column = (tap row, tap column, k) of
+/// every Stride-th tap from (FirstR, FirstS) on.
 /// </summary>
 internal struct FilterTapSource<TWidth> : IOperandSource
     where TWidth : struct, IAccessWidth

@@ -83,7 +83,8 @@ internal struct PixelChannels
     public int Accumulate;
 }
 
-/// <summary>The output of a convolution: bias, residual and activation, in this order, then the store into a slice of the channels.</summary>
+/// <summary>The output of a convolution: bias, residual and activation, in this order,
+/// then the store into a slice of the channels.</summary>
 internal struct EpilogueResult<TWidth> : IResult
     where TWidth : struct, IAccessWidth
 {

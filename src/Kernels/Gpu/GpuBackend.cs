@@ -70,7 +70,8 @@ internal sealed partial class GpuBackend : Backend
         }
         catch (Exception exception) when (exception is AcceleratorException or OutOfMemoryException)
         {
-            throw new DeviceException(Device.Info.Id, $"no memory for {capacity * sizeof(float):N0} bytes beside the {Memory.Live:N0} in use "
+            throw new DeviceException(Device.Info.Id,
+                $"no memory for {capacity * sizeof(float):N0} bytes beside the {Memory.Live:N0} in use "
                 + $"and {Memory.Pooled:N0} kept for re-use, of {Device.Info.MemoryBytes:N0} (driver: {DriverText(exception)})",
                 "use a smaller batch or a smaller model", exception);
         }

@@ -31,7 +31,8 @@ internal sealed partial class GpuBackend
         }
     }
 
-    /// <summary>CUDA devices, then OpenCL devices; a kind without any has one entry that says what is missing. Found once a process.</summary>
+    /// <summary>CUDA devices, then OpenCL devices; a kind without any has one entry that says what is missing.
+    /// Found once a process.</summary>
     public static IReadOnlyList<DeviceInfo> List() => Found.Value;
 
     public static DeviceInfo DescribeEmulator() => new("emulator", DeviceKind.Emulator, "ILGPU's kernel emulator, for tests",
@@ -53,7 +54,8 @@ internal sealed partial class GpuBackend
     /// <summary>The context's devices of a kind; ILGPU slips a processor in where there is none.</summary>
     private static IEnumerable<ILGPU.Runtime.Device> Devices(Context context, DeviceKind kind)
     {
-        var type = kind == DeviceKind.Cuda ? AcceleratorType.Cuda : kind == DeviceKind.OpenCL ? AcceleratorType.OpenCL : AcceleratorType.CPU;
+        var type = kind == DeviceKind.Cuda ? AcceleratorType.Cuda
+            : kind == DeviceKind.OpenCL ? AcceleratorType.OpenCL : AcceleratorType.CPU;
         return context.Devices.Where(device => device.AcceleratorType == type);
     }
 

@@ -14,15 +14,16 @@ namespace Diffusion.Gpu.Kernels;
 /// as methods without a body; <see cref="InstructionText"/> writes their PTX while ILGPU compiles.
 /// </summary>
 /// <remarks>They go through ILGPU's public registry of intrinsics. Any other backend refuses to compile a kernel that calls one, so only
-/// <see cref="CudaTile{TShape, TElement}"/> does. Sums and fragments are registers that PTX names, never values of the kernel: what passes through
-/// ILGPU's inline assembly by reference would lie in local memory.</remarks>
+/// <see cref="CudaTile{TShape, TElement}"/> does. Sums and fragments are registers that PTX names, never values of the kernel: what passes
+/// through ILGPU's inline assembly by reference would lie in local memory.</remarks>
 internal static class Instructions
 {
     /// <summary>Teaches a context's PTX compilers the instructions; before the first accelerator.</summary>
     public static Context.Builder EnableTensorCores(this Context.Builder builder)
     {
         var registry = builder.GetIntrinsicManager();
-        foreach (var (calls, texts) in new[] { (typeof(Instructions), typeof(InstructionText)), (typeof(DoubleInstructions), typeof(DoubleInstructionText)) })
+        foreach (var (calls, texts) in new[]
+            { (typeof(Instructions), typeof(InstructionText)), (typeof(DoubleInstructions), typeof(DoubleInstructionText)) })
         {
             var methods = calls.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
             foreach (var method in methods.Where(method => method.IsDefined(typeof(IntrinsicImplementationAttribute))))
@@ -117,7 +118,8 @@ internal static class InstructionText
     public static void Hold(PTXBackend backend, PTXCodeGenerator code, Value call)
     {
         string result = "%" + PTXRegisterAllocator.GetStringRepresentation(code.AllocateHardware(call));
-        Write(code, $"{{ .reg .b32 lane; mov.u32 lane, %laneid; shfl.sync.idx.b32 {result}, {Argument(code, call, 0)}, lane, 31, 0xffffffff; }}");
+        Write(code, $"{{ .reg .b32 lane; mov.u32 lane, %laneid; "
+            + $"shfl.sync.idx.b32 {result}, {Argument(code, call, 0)}, lane, 31, 0xffffffff; }}");
     }
 
     /// <summary>Past the first cache: the next stage never reads the bytes again.</summary>
@@ -153,7 +155,8 @@ internal static class InstructionText
                 int first = TileLayout.Repeat(64 * i) + TileLayout.HalfPanel(half, TShape.LineShift);
                 int far = first + (4 * sizeof(float) << TShape.LineShift);
                 Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(64 * i)}; add.u32 s, s, sharedBase; "
-                    + $"ld.shared.v2.b32 {List("left", 4 * i, 2)}, [s+{first}]; ld.shared.v2.b32 {List("left", (4 * i) + 2, 2)}, [s+{far}]; }}");
+                    + $"ld.shared.v2.b32 {List("left", 4 * i, 2)}, [s+{first}]; "
+                    + $"ld.shared.v2.b32 {List("left", (4 * i) + 2, 2)}, [s+{far}]; }}");
             }
         }
     }

@@ -24,8 +24,8 @@ internal static class KernelMath
     /// <summary>
     /// P(X ≤ x) of the standard normal distribution: e^(-x²/2) times a polynomial in 1 / (1 + 0.27|x|).
     /// </summary>
-    /// <remarks>The polynomial interpolates the scaled tail e^(x²/2) P(X &gt; x) at Chebyshev nodes up to x = 14; its relative error is below
-    /// 3e-8, so the tails keep their digits, which 1 + erf would cancel.</remarks>
+    /// <remarks>The polynomial interpolates the scaled tail e^(x²/2) P(X &gt; x) at Chebyshev nodes up to x = 14; its relative error is
+    /// below 3e-8, so the tails keep their digits, which 1 + erf would cancel.</remarks>
     public static float NormalCdf(float x)
     {
         float t = 1 / (1 + (0.27f * MathF.Abs(x)));

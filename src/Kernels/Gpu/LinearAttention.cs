@@ -60,7 +60,8 @@ internal sealed partial class GpuBackend
             SumRows(count, size, parts.View, new Target(View(sum), false));
     }
 
-    private static LinearAttentionArguments LinearArguments(in AttentionShape s, Tensor qkv, Tensor memory, Tensor keyStatistics, Tensor context)
+    private static LinearAttentionArguments LinearArguments(in AttentionShape s, Tensor qkv, Tensor memory, Tensor keyStatistics,
+        Tensor context)
     {
         var unread = View(qkv);
         return new LinearAttentionArguments

@@ -3,8 +3,8 @@ using ILGPU;
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>
-/// Linear attention, backward. With q̂ and k̂ the softmaxed queries (scaled) and keys: dContext = q̂ᵀ dy; dq̂ = dy contextᵀ; dv = k̂ dContext;
-/// dk̂ = v dContextᵀ; each softmax takes its own weighted mean off.
+/// Linear attention, backward. With q̂ and k̂ the softmaxed queries (scaled) and keys: dContext = q̂ᵀ dy; dq̂ = dy contextᵀ; dv = k̂
+/// dContext; dk̂ = v dContextᵀ; each softmax takes its own weighted mean off.
 /// </summary>
 internal static class LinearAttentionBackwardKernels
 {

@@ -151,7 +151,8 @@ internal static class MatrixTile
         }
     }
 
-    /// <summary>Scales a sum of a row within the result, adds what is to be added, and stores it, of a symmetric result on both sides.</summary>
+    /// <summary>Scales a sum of a row within the result, adds what is to be added, and stores it,
+    /// of a symmetric result on both sides.</summary>
     public static void Store(in MatrixTileArguments s, int row, int column, double sum)
     {
         if (column < s.N && (s.Symmetric == 0 || column <= row))

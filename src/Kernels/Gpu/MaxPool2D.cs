@@ -67,7 +67,8 @@ internal sealed partial class GpuBackend
         }
     }
 
-    /// <summary>Thread = one value of dx: it asks every window that covers it for its maximum, so that no two threads add to one value.</summary>
+    /// <summary>Thread = one value of dx: it asks every window that covers it for its maximum,
+    /// so that no two threads add to one value.</summary>
     internal readonly struct MaxPoolBackwardKernel(MaxWindow window, ArrayView<float> dy, Target dx) : IElementKernel
     {
         public void Run(int i)

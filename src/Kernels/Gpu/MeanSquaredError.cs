@@ -26,8 +26,8 @@ internal sealed partial class GpuBackend
         }
     }
 
-    internal readonly struct SquaredErrorKernel(ArrayView<float> prediction, ArrayView<float> target, ArrayView<float> weights, int weighted,
-        int p, float scale, ArrayView<float> dLoss, Target dPrediction) : IElementKernel
+    internal readonly struct SquaredErrorKernel(ArrayView<float> prediction, ArrayView<float> target, ArrayView<float> weights,
+        int weighted, int p, float scale, ArrayView<float> dLoss, Target dPrediction) : IElementKernel
     {
         public void Run(int i)
         {

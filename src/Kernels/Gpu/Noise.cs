@@ -43,7 +43,8 @@ internal sealed partial class GpuBackend
     }
 
     /// <summary>Thread = one Philox block, four neighbouring values of a sample.</summary>
-    internal readonly struct FillRandomKernel<TNumbers>(RandomKey key, TNumbers numbers, int p, int blocks, ArrayView<float> y) : IElementKernel
+    internal readonly struct FillRandomKernel<TNumbers>(RandomKey key, TNumbers numbers, int p, int blocks, ArrayView<float> y)
+        : IElementKernel
         where TNumbers : struct, INumbers
     {
         public void Run(int i)

@@ -97,7 +97,8 @@ internal sealed partial class GpuBackend
     /// <summary>Values a group adds in the first stage: 16 a thread.</summary>
     private const int TotalChunk = 16 * Launcher.GroupSize;
 
-    /// <summary>result [1] = scale · Σ over n of weights[n] · Σ over p of term[n·p]: a sum per chunk of a sample, then one group over all chunks.</summary>
+    /// <summary>result [1] = scale · Σ over n of weights[n] · Σ over p of term[n·p]: a sum per chunk of a sample,
+    /// then one group over all chunks.</summary>
     private void Total<TTerm>(int n, int p, TTerm term, Tensor? weights, float scale, Tensor result)
         where TTerm : struct, ITerm
     {

@@ -40,7 +40,8 @@ internal sealed partial class GpuBackend
         public float Weight(int output, int tap) => table[(output * (width + 2)) + 2 + tap];
     }
 
-    /// <summary>Thread = one value of y: a weighted sum of rows, each a weighted sum of pixels; one pass over x, without a middle image.</summary>
+    /// <summary>Thread = one value of y: a weighted sum of rows, each a weighted sum of pixels; one pass over x,
+    /// without a middle image.</summary>
     internal readonly struct ResizeKernel(ArrayView<float> x, TapTable rows, TapTable columns, int c, Target y) : IElementKernel
     {
         public void Run(int i)

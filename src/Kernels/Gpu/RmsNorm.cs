@@ -159,7 +159,8 @@ internal sealed partial class GpuBackend
     private static float RmsNormFactor(float norm, int c) => MathF.Sqrt(c) / (norm < RmsNormFloor ? RmsNormFloor : norm);
 
     /// <summary>With A = Σ dv · u and B = Σ dv over the positions: dScale = gain · A, dShift = B.</summary>
-    internal readonly struct RmsNormScaleShiftKernel(ArrayView<float> sums, ArrayView<float> gain, int c, Target dScaleShift) : IElementKernel
+    internal readonly struct RmsNormScaleShiftKernel(ArrayView<float> sums, ArrayView<float> gain, int c, Target dScaleShift)
+        : IElementKernel
     {
         public void Run(int i)
         {

@@ -5,7 +5,8 @@ namespace Diffusion.Gpu.Kernels;
 internal sealed partial class GpuBackend
 {
     public override void SinusoidalEmbedding(int n, int dim, float theta, Tensor times, Tensor y)
-        => _launcher.ForEach((long)n * (dim / 2), new SinusoidalEmbeddingKernel(View(times), Table(Frequencies(dim, theta)), dim / 2, View(y)));
+        => _launcher.ForEach((long)n * (dim / 2),
+            new SinusoidalEmbeddingKernel(View(times), Table(Frequencies(dim, theta)), dim / 2, View(y)));
 
     /// <summary>
     /// Frequencies in turns, each as three parts of which the first two have 12 bits: the angle of a large time is exact to the bits of a

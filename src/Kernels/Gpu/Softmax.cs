@@ -4,7 +4,8 @@ namespace Diffusion.Gpu.Kernels;
 
 internal sealed partial class GpuBackend
 {
-    /// <summary>Lanes share a contiguous row; lines with a stride get a thread each, whose neighbours read the neighbouring lines.</summary>
+    /// <summary>Lanes share a contiguous row; lines with a stride get a thread each,
+    /// whose neighbours read the neighbouring lines.</summary>
     public override void SoftmaxForward(in AxisShape s, Tensor x, Tensor y)
     {
         if (s.Inner > 1)

@@ -35,7 +35,8 @@ internal readonly record struct TileLaunch(TileProduct Product, TileSize Tile, b
             => field.GetValue(source) switch
             {
                 IArrayView view => [view],
-                { } nested when field.FieldType is { IsPrimitive: false } type && type.Assembly == typeof(TileLaunch).Assembly => Views(nested),
+                { } nested when field.FieldType is { IsPrimitive: false } type && type.Assembly == typeof(TileLaunch).Assembly
+                    => Views(nested),
                 _ => Enumerable.Empty<IArrayView>(),
             });
 }

@@ -33,8 +33,8 @@ public sealed partial class Tape
     /// <param name="padHeight">Zero rows above and below; by default what keeps the size at stride 1 and an odd filter.</param>
     /// <param name="padWidth">Zero columns left and right; by default as <paramref name="padHeight"/>.</param>
     /// <param name="activation">Applied last, within the convolution.</param>
-    /// <exception cref="ShapeException">As of <see cref="Conv2D(Conv2DInput, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/>, or y does
-    /// not fit.</exception>
+    /// <exception cref="ShapeException">As of <see cref="Conv2D(Conv2DInput, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/>, or y
+    /// does not fit.</exception>
     /// <exception cref="InvalidOperationException">The tape records.</exception>
     /// <remarks>No gradient: for inference.</remarks>
     public void Conv2DInto(ChannelSlice y, Tensor x, Tensor filter, Tensor? bias = null, int stride = 1, int? padHeight = null,

@@ -60,7 +60,8 @@ public sealed class Adam : IDisposable
         }
     }
 
-    /// <summary>Measures the gradient that the next step will use, so that the step can be refused; no backward pass may come between.</summary>
+    /// <summary>Measures the gradient that the next step will use, so that the step can be refused;
+    /// no backward pass may come between.</summary>
     /// <returns>The global L2 norm before clipping.</returns>
     public double MeasureGradient()
     {

@@ -2,7 +2,8 @@ using Diffusion.Gpu.Kernels.OpCases;
 
 namespace Diffusion.Gpu.Kernels.Tests;
 
-/// <summary>What the GPU backend promises beyond correct ops: memory that is counted, sums that repeat, devices that explain themselves.</summary>
+/// <summary>What the GPU backend promises beyond correct ops: memory that is counted, sums that repeat,
+/// devices that explain themselves.</summary>
 [TestFixtureSource(nameof(Gpus))]
 public sealed class GpuBackendTests(string id)
 {

@@ -105,7 +105,8 @@ public sealed class KernelCacheTests
         const string Id = "opencl:0";
         if (TestDevices.Problem(Id) is { } problem)
             Assert.Ignore($"{Id} is skipped: {problem}");
-        Action<Tape, Tensor>[] ops = [(tape, x) => tape.Silu(x), (tape, x) => tape.Softmax(x), (tape, x) => tape.MatMul(x, x, transposeB: true)];
+        Action<Tape, Tensor>[] ops = [(tape, x) => tape.Silu(x), (tape, x) => tape.Softmax(x),
+            (tape, x) => tape.MatMul(x, x, transposeB: true)];
         foreach (var (folder, order) in new[] { ("forth", ops), ("back", [.. ops.Reverse()]) })
         {
             using var device = Device.Open(Id, kernelCache: _scratch.File(folder));
@@ -121,7 +122,8 @@ public sealed class KernelCacheTests
 
     [Test]
     public void Names_are_numbered_in_order_of_appearance()
-        => Assert.That(KernelText.Renumbered(".target sm_80\n_kernel_649[_count_7]\n@%p1 bra L_5701;\nL_5701: _kernel_649 %r10 type_7_kernel field_7"),
+        => Assert.That(KernelText.Renumbered(".target sm_80\n_kernel_649[_count_7]\n@%p1 bra L_5701;\n"
+            + "L_5701: _kernel_649 %r10 type_7_kernel field_7"),
             Is.EqualTo(".target sm_80\n_kernel_0[_count_1]\n@%p1 bra L_2;\nL_2: _kernel_0 %r10 type_1_kernel field_7"));
 
     /// <summary>A norm, a product and an element kernel, on a device of its own.</summary>

@@ -9,7 +9,8 @@ public sealed class ProductCostTests
 
     /// <summary>200 × 100 × 50 in tiles of 128 × 64 and stages of 16: 2 × 2 tiles of 4 stages.</summary>
     private static readonly ProductCost Product = new(
-        new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 100, 50, 1), new TileSize(7, 6, 16), Split: false, OperandBytes: 60_000), ElementBytes: 4);
+        new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 100, 50, 1), new TileSize(7, 6, 16), Split: false, OperandBytes: 60_000),
+        ElementBytes: 4);
 
     [Test]
     public void Operations_count_two_a_multiply_add() => Assert.That(Product.Flop, Is.EqualTo(2_000_000));
@@ -46,7 +47,8 @@ public sealed class ProductCostTests
     [Test]
     public void Parts_of_a_sum_share_its_depth()
     {
-        var split = new ProductCost(new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 100, 50, 3), new TileSize(7, 6, 16), Split: true, 60_000), 4);
+        var split = new ProductCost(
+            new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 100, 50, 3), new TileSize(7, 6, 16), Split: true, 60_000), 4);
         Assert.That(split.Flop, Is.EqualTo(2_000_000));
         Assert.That(split.MovedBytes, Is.EqualTo((12 * 2 * 16 * 4 * (128 + 64)) + (3 * 80_000)));
     }

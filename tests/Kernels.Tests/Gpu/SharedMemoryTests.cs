@@ -34,7 +34,8 @@ public sealed class SharedMemoryTests(string id)
             Assert.Ignore("the emulator shares the host's memory");
         using Tensor from = Backend.Device.NewTensor([1]), to = Backend.Device.NewTensor([1]);
         var refusal = Assert.Throws<DeviceException>(() => Backend.Launcher.Launch(Turn<Gigabyte>, Views(from, to), new Index3D(1, 1, 1)))!;
-        Assert.That(refusal.Message, Does.StartWith($"{id}: kernel SharedMemoryTests.Turn<Gigabyte> shares 1,073,741,824 bytes in a group, ")
+        Assert.That(refusal.Message,
+            Does.StartWith($"{id}: kernel SharedMemoryTests.Turn<Gigabyte> shares 1,073,741,824 bytes in a group, ")
             .And.Match(@"\d; use another device").And.Not.Contain("\n"));
     }
 

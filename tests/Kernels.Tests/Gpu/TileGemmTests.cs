@@ -2,7 +2,8 @@ using Diffusion.Gpu.Kernels.OpCases;
 
 namespace Diffusion.Gpu.Kernels.Tests;
 
-/// <summary>Convolution and matrix product in TF32 and BF16, by tensor cores where the device has them, else by tiles that emulate them.</summary>
+/// <summary>Convolution and matrix product in TF32 and BF16, by tensor cores where the device has them,
+/// else by tiles that emulate them.</summary>
 /// <remarks>Inputs are not rounded beforehand: the reference rounds them by itself, so the rounding is part of what is tested.</remarks>
 [TestFixtureSource(nameof(Gpus))]
 public sealed class TileGemmTests(string id, Precision precision)

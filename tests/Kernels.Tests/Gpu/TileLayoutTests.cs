@@ -1,8 +1,10 @@
 namespace Diffusion.Gpu.Kernels.Tests;
 
-/// <summary>No access of a tile to its shared memory makes a bank serve two lanes, by the addresses that the tile itself computes.</summary>
+/// <summary>No access of a tile to its shared memory makes a bank serve two lanes,
+/// by the addresses that the tile itself computes.</summary>
 /// <remarks>Shared memory has 32 banks of four bytes. It serves 16 bytes of 8 lanes at a time, 8 bytes of 16, or 4 bytes of 32; a matrix
-/// of a fragment load is 8 lanes of 16 bytes. Numbers alone cannot tell: a swizzle that is wrong in the same way on both sides is right.</remarks>
+/// of a fragment load is 8 lanes of 16 bytes. Numbers alone cannot tell:
+/// a swizzle that is wrong in the same way on both sides is right.</remarks>
 [TestFixture(typeof(TensorFloat32), typeof(ColumnsAreDepth))]
 [TestFixture(typeof(TensorFloat32), typeof(RowsAreDepth))]
 [TestFixture(typeof(BFloat16), typeof(ColumnsAreDepth))]

@@ -63,13 +63,16 @@ public sealed class TileTuningTests(string id)
 
     [Test]
     public void Float32_has_nothing_to_tune()
-        => Assert.That(() => TestDevices.Open(id).Tune(() => { }, _ => { }), Throws.TypeOf<DeviceException>().With.Message.Contains("one tile"));
+        => Assert.That(() => TestDevices.Open(id).Tune(() => { }, _ => { }), Throws.TypeOf<DeviceException>()
+            .With.Message.Contains("one tile"));
 
     private (TileSize Tile, TileProduct Product, float[] Result) Multiply(bool tune)
     {
-        using var device = new Device(Info, Precision.Tf32, device => new GpuBackend(device, tuning: new TileTuning(_scratch.File("."), Info)));
+        using var device = new Device(Info, Precision.Tf32,
+            device => new GpuBackend(device, tuning: new TileTuning(_scratch.File("."), Info)));
         var backend = (GpuBackend)device.Backend;
-        using Tensor a = device.NewTensor([M * K], TileGemmTests.Numbers(M * K, 1)), b = device.NewTensor([K * N], TileGemmTests.Numbers(K * N, 2));
+        using Tensor a = device.NewTensor([M * K], TileGemmTests.Numbers(M * K, 1)),
+            b = device.NewTensor([K * N], TileGemmTests.Numbers(K * N, 2));
         using var c = device.NewTensor([M * N]);
         TileLaunch last = default;
         backend.Products = launch => last = launch;

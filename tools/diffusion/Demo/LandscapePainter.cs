@@ -109,6 +109,7 @@ internal sealed class LandscapePainter(ulong seed)
     private readonly record struct Range(float Level, float Amplitude, float Frequency, float Phase)
     {
         public float HeightAt(float x)
-            => Level + (Amplitude * MathF.Sin((Frequency * x) + Phase)) + (0.4f * Amplitude * MathF.Sin((2.3f * Frequency * x) + (2 * Phase)));
+            => Level + (Amplitude * MathF.Sin((Frequency * x) + Phase))
+                + (0.4f * Amplitude * MathF.Sin((2.3f * Frequency * x) + (2 * Phase)));
     }
 }

@@ -12,7 +12,8 @@ internal enum FileKind
 /// <summary>Tells formats apart by a file's first bytes.</summary>
 internal static class FileKinds
 {
-    /// <summary>PROTO 2, LONG1 of ten bytes: 0x1950a86a20f9469cfc6c, which opens torch's stream of pickles. Source: torch/serialization.py.</summary>
+    /// <summary>PROTO 2, LONG1 of ten bytes: 0x1950a86a20f9469cfc6c, which opens torch's stream of pickles. Source:
+    /// torch/serialization.py.</summary>
     private static ReadOnlySpan<byte> LegacyMagic => [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
     public static FileKind Of(ReadOnlySpan<byte> begin) => begin switch

@@ -142,7 +142,8 @@ internal static class TorchGlobals
         type ??= storage.Type;
         long available = storage.Count * storage.Type.Size / type.Size;
         if (sizes.Items.Count > MostAxes || sizes.Items.Count != strides.Items.Count || offset < 0)
-            throw new PickleFault($"a tensor of {sizes.Items.Count} sizes, {strides.Items.Count} strides and offset {offset}", PickleFault.Damaged);
+            throw new PickleFault($"a tensor of {sizes.Items.Count} sizes, {strides.Items.Count} strides and offset {offset}",
+                PickleFault.Damaged);
         var shape = new int[sizes.Items.Count];
         var steps = new long[shape.Length];
         long count = 1;
@@ -163,7 +164,8 @@ internal static class TorchGlobals
         }
         if (count > 0 && last >= available)
         {
-            throw new PickleFault($"a tensor of shape [{string.Join(", ", shape)}] reaches to element {last} of a storage that has {available}",
+            throw new PickleFault($"a tensor of shape [{string.Join(", ", shape)}] reaches to element {last} "
+                + $"of a storage that has {available}",
                 PickleFault.Damaged);
         }
         return new TorchTensor(storage, type, offset, shape, steps);

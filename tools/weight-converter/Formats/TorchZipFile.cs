@@ -46,7 +46,8 @@ internal static class TorchZipFile
 
     private static ZipRecord FindPickle(string path, ZipRecords records)
     {
-        var pickles = records.All.Where(record => record.Name == PickleName || record.Name.EndsWith("/" + PickleName, StringComparison.Ordinal))
+        var pickles = records.All.Where(record => record.Name == PickleName
+            || record.Name.EndsWith("/" + PickleName, StringComparison.Ordinal))
             .ToList();
         if (pickles is [var pickle])
             return pickle;
@@ -78,7 +79,8 @@ internal static class TorchZipFile
     private static void Check(string path, ZipRecord record)
     {
         if (record.Fault is { } fault)
-            throw new WeightsException(path, null, $"record '{record.Name}' {fault}", "torch stores records as they are: pack the archive again with zip -0");
+            throw new WeightsException(path, null, $"record '{record.Name}' {fault}",
+                "torch stores records as they are: pack the archive again with zip -0");
     }
 
     private static void Verify(string path, SafeFileHandle file, ZipRecord record)
@@ -86,7 +88,8 @@ internal static class TorchZipFile
         uint checksum = 0;
         new TensorBytes(path, file).Copy(record.Start, record.Length, part => checksum = Crc32.Compute(part, checksum));
         if (record.Checksum != 0 && checksum != record.Checksum)
-            throw new WeightsException(path, null, $"the checksum of record '{record.Name}' is wrong", "the file is damaged: fetch or copy it again");
+            throw new WeightsException(path, null, $"the checksum of record '{record.Name}' is wrong",
+                "the file is damaged: fetch or copy it again");
     }
 }
 
@@ -97,9 +100,11 @@ internal static class TorchStorages
     /// <exception cref="PickleFault">It is none.</exception>
     public static TorchStorage Parse(PickleSequence identifier)
     {
-        if (identifier.Items is not ["storage", TorchGlobal kind, string { Length: <= ValueTree.LongestName } key, string, long count and >= 0, ..])
+        if (identifier.Items is not
+            ["storage", TorchGlobal kind, string { Length: <= ValueTree.LongestName } key, string, long count and >= 0, ..])
         {
-            throw new PickleFault(identifier.Items is ["module", ..] ? "it holds a module's source code" : "a reference to something that is no storage",
+            throw new PickleFault(identifier.Items is ["module", ..]
+                    ? "it holds a module's source code" : "a reference to something that is no storage",
                 "in PyTorch, save the model's state_dict() instead");
         }
         var type = kind == TorchGlobals.UntypedStorage ? TorchType.Byte

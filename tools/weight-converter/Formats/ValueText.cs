@@ -19,7 +19,8 @@ internal static class ValueText
             string words => $"\"{words}\"",
             byte[] bytes => $"{bytes.Length} bytes {Convert.ToHexStringLower(bytes.AsSpan(0, Math.Min(bytes.Length, LongestShown / 2)))}",
             PickleDictionary { Items.Count: 0 } => "{}",
-            PickleSequence { Items.Count: 0 } sequence => sequence.Kind switch { SequenceKind.List => "[]", SequenceKind.Tuple => "()", _ => "set()" },
+            PickleSequence { Items.Count: 0 } sequence
+                => sequence.Kind switch { SequenceKind.List => "[]", SequenceKind.Tuple => "()", _ => "set()" },
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
             _ => PickleFault.Kind(value),
         };
@@ -38,7 +39,8 @@ internal static class ValueText
         byte[] bytes => new JsonObject { ["bytes"] = Convert.ToHexStringLower(bytes) },
         TorchTensor => new JsonObject { ["tensor"] = name.Length == 0 ? "tensor" : name },
         PickleSequence sequence => new JsonArray([.. sequence.Items.Select((item, i) => Json(item, Join(name, $"{i}")))]),
-        PickleDictionary dictionary => new JsonObject(dictionary.Items.Select(item => KeyValuePair.Create(item.Key, Json(item.Value, Join(name, item.Key))))),
+        PickleDictionary dictionary
+            => new JsonObject(dictionary.Items.Select(item => KeyValuePair.Create(item.Key, Json(item.Value, Join(name, item.Key))))),
         _ => PickleFault.Kind(value),
     };
 

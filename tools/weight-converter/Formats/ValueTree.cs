@@ -74,5 +74,6 @@ internal sealed class ValueTree
 
     private static string Short(string name) => name.Length <= 100 ? name : name[..100] + "…";
 
-    private WeightsException Fault(string got) => new(_path, null, got, "the file is damaged or hostile: in PyTorch, save the state_dict() alone");
+    private WeightsException Fault(string got)
+        => new(_path, null, got, "the file is damaged or hostile: in PyTorch, save the state_dict() alone");
 }

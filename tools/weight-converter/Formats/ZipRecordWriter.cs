@@ -5,7 +5,8 @@ using Diffusion.Gpu.Kernels.Weights;
 namespace Diffusion.Gpu.WeightConverter.Formats;
 
 /// <summary>Writes a zip archive of stored records whose data begin at multiples of 64 bytes, as torch's do.</summary>
-/// <remarks>PKWARE APPNOTE 6.3; caffe2/serialize/inline_container.cc pads with an extra field called FB. Zip64 where sizes ask for it.</remarks>
+/// <remarks>PKWARE APPNOTE 6.3; caffe2/serialize/inline_container.cc pads with an extra field called FB.
+/// Zip64 where sizes ask for it.</remarks>
 /// <param name="stream">Empty; can seek, because a checksum is known behind its data and stands in front of them.</param>
 /// <param name="wide">From this number on, lengths and positions are written with 64 bits.</param>
 internal sealed class ZipRecordWriter(Stream stream, long wide = uint.MaxValue)

@@ -35,7 +35,8 @@ internal static class CheckpointMap
             if (moment is null || !slot.FileShape.Extents.SequenceEqual(moment.Shape) || moment.Type.Element?.IsFloat() != true)
             {
                 throw new WeightsException(source.File.Path, null,
-                    $"the optimiser's state of parameter {index} ({slot.Name}) is {(moment is null ? "missing" : moment.Type.Name + " " + moment.ShapeText)}",
+                    $"the optimiser's state of parameter {index} ({slot.Name}) is "
+                        + $"{(moment is null ? "missing" : moment.Type.Name + " " + moment.ShapeText)}",
                     $"expected floats {slot.FileShape}: convert the model's state_dict() alone to go on without it");
             }
             yield return (index, moment);

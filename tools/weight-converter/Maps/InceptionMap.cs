@@ -28,7 +28,8 @@ internal static class InceptionMap
     /// <param name="prefix">What the names of the network's tensors begin with.</param>
     /// <param name="anyClasses">True passes over the classifier, which no feature depends on: torchvision's has other classes.</param>
     /// <returns>The weights' digest; null where the classifier is not the published network's.</returns>
-    /// <exception cref="WeightsException">Tensors are missing, left over or of another shape (all are listed), or values are impossible.</exception>
+    /// <exception cref="WeightsException">Tensors are missing, left over or of another shape (all are listed),
+    /// or values are impossible.</exception>
     public static string? Check(WeightFile file, string prefix, bool anyClasses = false)
     {
         var tensors = Select(file, prefix).ToList();
@@ -38,7 +39,8 @@ internal static class InceptionMap
         if (others)
         {
             tensors.RemoveAll(tensor => tensor.Name.StartsWith(Classifier, StringComparison.Ordinal));
-            tensors.AddRange(wanted.Select(tensor => new StoredTensor(tensor.Name, TorchType.Of(ElementType.F32), tensor.Shape.Extents.ToArray())));
+            tensors.AddRange(wanted.Select(tensor
+                => new StoredTensor(tensor.Name, TorchType.Of(ElementType.F32), tensor.Shape.Extents.ToArray())));
         }
         var weights = InceptionWeights.Create(file.Path, tensors.Select(tensor => tensor.Entry), name =>
             others && name.StartsWith(Classifier, StringComparison.Ordinal)

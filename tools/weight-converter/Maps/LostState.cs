@@ -39,7 +39,8 @@ internal static class LostState
             return [];
         var file = source.File;
         var lines = new List<string>();
-        var rest = Values(file).Where(value => !IsNothing(value.Value)).ToDictionary(value => value.Name, value => value.Value, StringComparer.Ordinal);
+        var rest = Values(file).Where(value => !IsNothing(value.Value))
+            .ToDictionary(value => value.Name, value => value.Value, StringComparer.Ordinal);
         foreach (string name in KeptNames(source))
             rest.Remove(name);
         foreach (var (field, plain, consequence) in Fixed)
@@ -48,7 +49,8 @@ internal static class LostState
                 lines.Add($"{Group}{field} is {ValueText.Short(value)}, which is not kept: {consequence}");
         }
         foreach (string name in rest.Keys.Where(name => name.StartsWith(Group + "params.", StringComparison.Ordinal)
-            || (name.StartsWith("opt.state.", StringComparison.Ordinal) && name.EndsWith(".max_exp_avg_sq", StringComparison.Ordinal))).ToList())
+            || (name.StartsWith("opt.state.", StringComparison.Ordinal) && name.EndsWith(".max_exp_avg_sq", StringComparison.Ordinal)))
+            .ToList())
         {
             rest.Remove(name);
         }
@@ -66,7 +68,8 @@ internal static class LostState
     /// <summary>What is lost when a file of no known model is reduced to its tensors.</summary>
     public static List<string> OfTensors(WeightFile file)
     {
-        var values = file.Scalars.Where(value => !IsNothing(value.Value)).Select(value => KeyValuePair.Create(value.Name, value.Value)).ToList();
+        var values = file.Scalars.Where(value => !IsNothing(value.Value)).Select(value => KeyValuePair.Create(value.Name, value.Value))
+            .ToList();
         return values.Count == 0 ? [] : [$"{List(values)}, which is not kept: the file that is written holds tensors alone"];
     }
 
@@ -89,7 +92,8 @@ internal static class LostState
             : names;
     }
 
-    private static bool IsNothing(object? value) => value is null or PickleDictionary { Items.Count: 0 } or PickleSequence { Items.Count: 0 };
+    private static bool IsNothing(object? value)
+        => value is null or PickleDictionary { Items.Count: 0 } or PickleSequence { Items.Count: 0 };
 
     private static double? Number(object? value) => value switch
     {
@@ -100,12 +104,14 @@ internal static class LostState
         _ => null,
     };
 
-    /// <summary>Values that belong together: fields of the optimiser whatever the weight, and everything below any other first name.</summary>
+    /// <summary>Values that belong together: fields of the optimiser whatever the weight,
+    /// and everything below any other first name.</summary>
     private static string PartOf(string name)
     {
         string[] parts = name.Split('.');
         return parts[0] is "opt" or "ema" or "model"
-            ? string.Join('.', parts.Select(part => long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "*" : part))
+            ? string.Join('.',
+                parts.Select(part => long.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? "*" : part))
             : parts[0];
     }
 
@@ -117,5 +123,6 @@ internal static class LostState
     }
 
     private static List<string> Shorten(List<string> lines)
-        => lines.Count <= MostLines ? lines : [.. lines[..MostLines], $"{lines.Count - MostLines} further fields are not kept: see them by 'inspect'"];
+        => lines.Count <= MostLines ? lines
+            : [.. lines[..MostLines], $"{lines.Count - MostLines} further fields are not kept: see them by 'inspect'"];
 }

@@ -35,7 +35,8 @@ internal sealed class ModelGuess
         var unet = wanted is SourceModel.Auto or SourceModel.Unet ? UnetSource.Find(file, options) : null;
         string? inception = unet is null && wanted is SourceModel.Auto or SourceModel.Inception ? InceptionMap.PrefixOf(file) : null;
         if (wanted == SourceModel.Unet && unet is null)
-            throw new WeightsException(file.Path, null, "none of its tensors is called init_conv.weight", "expected the weights of a U-Net");
+            throw new WeightsException(file.Path, null, "none of its tensors is called init_conv.weight",
+                "expected the weights of a U-Net");
         if (wanted == SourceModel.Inception && inception is null)
         {
             throw new WeightsException(file.Path, null, "none of its tensors is called Conv2d_1a_3x3.conv.weight",

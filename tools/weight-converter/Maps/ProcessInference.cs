@@ -3,7 +3,8 @@ using Diffusion.Gpu.WeightConverter.Formats;
 namespace Diffusion.Gpu.WeightConverter.Maps;
 
 /// <summary>Reads a diffusion process off the buffers that the reference saves beside the weights.</summary>
-/// <remarks>denoising-diffusion-pytorch, GaussianDiffusion: betas tells steps and schedule, loss_weight the objective and its limit.</remarks>
+/// <remarks>denoising-diffusion-pytorch, GaussianDiffusion: betas tells steps and schedule,
+/// loss_weight the objective and its limit.</remarks>
 internal static class ProcessInference
 {
     /// <summary>PyTorch's betas and ours differ by one rounding at most.</summary>

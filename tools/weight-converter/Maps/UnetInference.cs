@@ -56,7 +56,8 @@ internal static class UnetInference
         };
     }
 
-    /// <summary>Self-condition doubles the inputs and a learned variance the outputs; of several readings that of an ordinary image.</summary>
+    /// <summary>Self-condition doubles the inputs and a learned variance the outputs;
+    /// of several readings that of an ordinary image.</summary>
     private static (int Channels, bool SelfCondition, bool LearnedVariance) Channels(int inputs, int outputs)
     {
         var readings = new List<(int, bool, bool)>();

@@ -106,12 +106,14 @@ internal sealed class UnetSource
         ? File.Find($"opt.state.{index}.{(part == CheckpointPart.FirstMoment ? "exp_avg" : "exp_avg_sq")}")
         : File.Find(Checkpoint.PrefixOf(part) + Layout.Slots[index].Name);
 
-    /// <summary>A count of the optimiser's steps that is not <see cref="AdamSteps"/>, with its name; null where all weights agree.</summary>
+    /// <summary>A count of the optimiser's steps that is not <see cref="AdamSteps"/>, with its name;
+    /// null where all weights agree.</summary>
     public (string Name, long Steps)? OddStep()
     {
         if (IsOwn || !HasMoments)
             return null;
-        return Layout.Slots.Index().Where(slot => slot.Item.IsTrainable).Select(slot => ($"opt.state.{slot.Index}.step", Count($"opt.state.{slot.Index}.step")))
+        return Layout.Slots.Index().Where(slot => slot.Item.IsTrainable)
+            .Select(slot => ($"opt.state.{slot.Index}.step", Count($"opt.state.{slot.Index}.step")))
             .Cast<(string, long)?>().FirstOrDefault(count => count!.Value.Item2 != AdamSteps);
     }
 
@@ -165,7 +167,8 @@ internal sealed class UnetSource
         trainer = trainer with
         {
             TrainLr = Number("opt.param_groups.0.lr") ?? trainer.TrainLr,
-            AdamBetas = [Number("opt.param_groups.0.betas.0") ?? trainer.AdamBetas[0], Number("opt.param_groups.0.betas.1") ?? trainer.AdamBetas[1]],
+            AdamBetas = [Number("opt.param_groups.0.betas.0") ?? trainer.AdamBetas[0],
+                Number("opt.param_groups.0.betas.1") ?? trainer.AdamBetas[1]],
             TrainNumSteps = Math.Max(trainer.TrainNumSteps, Step),
         };
         return RunOptions.FromJson(given, new RunOptions { Unet = Options, Diffusion = diffusion, Trainer = trainer });

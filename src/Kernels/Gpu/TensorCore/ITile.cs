@@ -23,7 +23,8 @@ internal struct TileMemory
 /// registers. Every thread of the group takes every step.
 /// </summary>
 /// <remarks>An address is a byte in <see cref="TileMemory.Shared"/>. A fragment load takes from each lane the address that
-/// <see cref="TileLayout"/> gives it for the first line of its warp and the stage, and loads the first or second half of its depth.</remarks>
+/// <see cref="TileLayout"/> gives it for the first line of its warp and the stage,
+/// and loads the first or second half of its depth.</remarks>
 internal interface ITile
 {
     /// <summary>Reserves the memory and zeroes the sums; once a kernel.</summary>

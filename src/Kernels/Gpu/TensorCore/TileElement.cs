@@ -19,10 +19,10 @@ internal interface ITileElement
 }
 
 /// <summary>32-bit floats as they lie in memory. Tensor cores leave the low 13 bits of the mantissa out.</summary>
-/// <remarks>Values go to the tensor cores as they are, for rounding a fragment takes two instructions a register, half of the loop. Cutting off
-/// makes every product smaller, by 7.08e-4 on the average of normal values, which one factor for the sum takes back. Sums of 288 products
-/// of normal values against double precision, relative to their root mean square (largest, root mean square, gain): rounded to nearest
-/// 8.5e-4, 2.9e-4, 0; cut off 2.7e-3, 7.7e-4, −7.1e-4; cut off and corrected 1.1e-3, 3.1e-4, 0. Values after ReLU and SiLU
+/// <remarks>Values go to the tensor cores as they are, for rounding a fragment takes two instructions a register, half of the loop. Cutting
+/// off makes every product smaller, by 7.08e-4 on the average of normal values, which one factor for the sum takes back. Sums of 288
+/// products of normal values against double precision, relative to their root mean square (largest, root mean square, gain): rounded to
+/// nearest 8.5e-4, 2.9e-4, 0; cut off 2.7e-3, 7.7e-4, −7.1e-4; cut off and corrected 1.1e-3, 3.1e-4, 0. Values after ReLU and SiLU
 /// differ by less than 1e-5 in gain, uniform ones by 7e-5. The price: products of values that TF32 holds exactly are 7e-4 too
 /// large, where rounding would have been exact. NaN and infinity stay: 0x7FFFFFFF, the NaN of GPUs, loses low bits only.</remarks>
 internal struct TensorFloat32 : ITileElement

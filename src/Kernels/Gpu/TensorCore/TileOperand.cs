@@ -6,8 +6,8 @@ namespace Diffusion.Gpu.Kernels;
 internal sealed partial class GpuBackend
 {
     /// <summary>A tensor as a product reads it: itself where that will do, else a copy of it for the span of an op.</summary>
-    /// <remarks>In TF32 a tensor will do where its rows are whole pieces: their length is a multiple of four. Otherwise, and in BF16 always,
-    /// rows are copied with zeros behind them, up to a multiple of four values or eight.</remarks>
+    /// <remarks>In TF32 a tensor will do where its rows are whole pieces: their length is a multiple of four. Otherwise, and in BF16
+    /// always, rows are copied with zeros behind them, up to a multiple of four values or eight.</remarks>
     /// <param name="tensor">[rows, <paramref name="columns"/>].</param>
     /// <param name="columns">Length of a row.</param>
     private Operand Stage(Tensor tensor, int columns)

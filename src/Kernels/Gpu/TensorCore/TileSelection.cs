@@ -12,7 +12,8 @@ internal sealed partial class GpuBackend
     public override void Tune(Action work, Action<int> progress)
     {
         if (Device.Precision == Precision.Float32)
-            throw new DeviceException(Device.Info.Id, "there is one tile in float32, so nothing to tune", "choose a precision of tensor cores");
+            throw new DeviceException(Device.Info.Id, "there is one tile in float32, so nothing to tune",
+                "choose a precision of tensor cores");
         Tuning.Tuned = (_, _) => progress(Tuning.Count);
         try
         {
