@@ -6,12 +6,21 @@ namespace Diffusion.Gpu.Architecture.Tests;
 public sealed partial class FileTests
 {
     private const int MostLines = 500;
+    private const int LongestLine = 140; // max_line_length of .editorconfig, which the compiler does not check
 
     [Test]
     public void Files_stay_small()
     {
         var large = Repository.Code.Where(path => Repository.Text(path).Count(letter => letter == '\n') > MostLines);
         Assert.That(large, Is.Empty, $"files of more than {MostLines} lines");
+    }
+
+    [Test]
+    public void Lines_stay_short()
+    {
+        var wide = Repository.Code.SelectMany(path => Repository.Text(path).ReplaceLineEndings("\n").Split('\n').Index()
+            .Where(line => line.Item.EnumerateRunes().Count() > LongestLine).Select(line => $"{path}:{line.Index + 1}"));
+        Assert.That(wide, Is.Empty, $"lines of more than {LongestLine} characters");
     }
 
     [Test]
