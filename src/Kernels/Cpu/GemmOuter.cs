@@ -10,7 +10,7 @@ namespace Diffusion.Gpu.Kernels;
 /// that are added in order. Blocks and segments depend on the shape alone; how many tiles of the result one work item takes
 /// may depend on the number of threads, since no sum does.
 /// A tile is six columns of values by a panel of a window row, read where it lies. Values are packed by sixes where many panels pass
-/// over them; packing costs as much as one and a half panels. Windows of many channels go tap by tap over just the pixels that the tap
+/// over them; packing costs about half as much as a panel does. Windows of many channels go tap by tap over just the pixels that the tap
 /// finds inside its image; others go by whole rows, in a padded copy if need be. Where windows have too few channels to fill registers
 /// the two sides change places, and the partial results are transposed at the end.
 /// </remarks>
@@ -24,7 +24,7 @@ internal sealed unsafe class GemmOuter
     private const int PixelsInPlace = 128;
     private const int PixelsOfPiece = 64;
 
-    /// <summary>Panels that must pass over packed values to pay for packing them.</summary>
+    /// <summary>Panels that must pass over packed values to pay for packing them, and for losing the first-level cache; measured.</summary>
     private const int WorthPacking = 10;
 
     private const int ItemsPerThread = 4;
@@ -301,10 +301,10 @@ internal sealed unsafe class GemmOuter
         }
     }
 
-    /// <summary>Packs columns of values by sixes as [tiles, pixels, 6], zero past the last one, in one pass over values.</summary>
+    /// <summary>Packs columns of values by sixes as [tiles, pixels, 6], in one pass over values; none past the last.</summary>
     private void PackSixes(float* values, in Tiles tiles, int pixels, float* packed, nint size)
     {
-        int endFull = Math.Min(tiles.End, _columns / Rows);
+        int endFull = Math.Min(tiles.End, _columns / Rows), rest = endFull < tiles.End ? _columns % Rows : 0;
         for (int p = 0; p < pixels; p++, values += _columns, packed += Rows)
         {
             float* from = values + (tiles.First * Rows), to = packed;
@@ -314,8 +314,8 @@ internal sealed unsafe class GemmOuter
                 Vector64.Load(from + 4).Store(to + 4);
             }
 
-            for (int i = 0; endFull < tiles.End && i < Rows; i++)
-                to[i] = (endFull * Rows) + i < _columns ? from[i] : 0;
+            for (int i = 0; i < rest; i++)
+                to[i] = from[i];
         }
     }
 
