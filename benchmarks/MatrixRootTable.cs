@@ -20,7 +20,7 @@ internal static class MatrixRootTable
                 Console.WriteLine($"\n{id}: not on this machine");
                 continue;
             }
-            using var device = Device.Open(id);
+            using var device = Device.Open(id, Precision.Float32);
             Console.WriteLine($"\n## {id}: {device.Info.Name}\n");
             Console.WriteLine("| singular values of B, 256 x 256 | body | products | continued | error / norm | bound / norm | kept |");
             Console.WriteLine("|---|---|---|---|---|---|---|");

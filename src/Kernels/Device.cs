@@ -32,26 +32,41 @@ public sealed class Device : IDisposable
 
     /// <summary>Opens a device.</summary>
     /// <param name="id">"auto" (the first usable GPU with CUDA, else the CPU), "cuda:0", "opencl:0", "cpu" or "emulator".</param>
-    /// <param name="precision">How matrix products are computed: <see cref="DeviceInfo.Precisions"/> has the device's choices.</param>
+    /// <param name="precision">How matrix products are computed, one of <see cref="DeviceInfo.Precisions"/>; null for
+    /// <see cref="DeviceInfo.DefaultPrecision"/>.</param>
     /// <param name="kernelCache">Folder of compiled kernels, which spare later runs the compiler: null for
     /// <see cref="CacheFolder.Kernels"/>, empty for none.</param>
-    /// <exception cref="DeviceException">No such device, it is not usable, or it does not offer the precision.</exception>
-    public static Device Open(string id = "auto", Precision precision = Precision.Float32, string? kernelCache = null)
+    /// <exception cref="DeviceException">No such device, it is not usable, it does not offer the precision, or its tensor cores give wrong
+    /// results.</exception>
+    public static Device Open(string id = "auto", Precision? precision = null, string? kernelCache = null)
     {
         ArgumentNullException.ThrowIfNull(id);
         var info = Find(id.ToLowerInvariant());
         if (info.Problem is { } problem)
             throw new DeviceException(info.Id, problem, "choose another device; 'devices' lists them");
-        if (!info.Precisions.Contains(precision))
+        var chosen = precision ?? info.DefaultPrecision;
+        if (!info.Precisions.Contains(chosen))
         {
-            throw new DeviceException(info.Id, $"precision {precision} is not available",
+            throw new DeviceException(info.Id, $"precision {chosen} is not available",
                 $"choose one of {string.Join(", ", info.Precisions)}");
         }
         if (info.Kind == DeviceKind.Cpu)
-            return new Device(info, precision, device => new CpuBackend(device));
+            return new Device(info, chosen, device => new CpuBackend(device));
         string folder = kernelCache ?? CacheFolder.Kernels;
-        return folder.Length == 0 ? new Device(info, precision, device => new GpuBackend(device))
-            : new Device(info, precision, device => new GpuBackend(device, null, new KernelCache(folder), new TileTuning(folder, info)));
+        var device = folder.Length == 0 ? new Device(info, chosen, device => new GpuBackend(device))
+            : new Device(info, chosen, device => new GpuBackend(device, null, new KernelCache(folder), new TileTuning(folder, info)));
+        if (chosen == Precision.Float32)
+            return device;
+        try
+        {
+            TensorCoreCheck.Run(device);
+            return device;
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Begins a computation.</summary>
@@ -128,8 +143,8 @@ public enum Precision
     /// <summary>
     /// Convolutions and matrix products, with their gradients, multiply the upper 19 bits of what they are given (TF32: 8 bits of exponent
     /// and 10 of mantissa), add in 32 bits and take back what the missing bits make sums smaller on average, on the tensor cores of
-    /// NVIDIA GPUs from compute capability 8.0 on. Attention and everything else stay in 32 bits. PyTorch's convolutions use TF32 by
-    /// default, and this becomes the default where it is offered once it has been measured on a GPU.
+    /// NVIDIA GPUs from compute capability 8.0 on. Attention and everything else stay in 32 bits. The default where it is offered, as in
+    /// PyTorch's convolutions.
     /// </summary>
     Tf32,
 
@@ -149,7 +164,11 @@ public enum Precision
 /// <param name="Precisions">What <see cref="Device.Open"/> accepts as precision.</param>
 /// <param name="Problem">Why it cannot be used, or null.</param>
 public sealed record DeviceInfo(string Id, DeviceKind Kind, string Name, long MemoryBytes, string Driver,
-    IReadOnlyList<Precision> Precisions, string? Problem);
+    IReadOnlyList<Precision> Precisions, string? Problem)
+{
+    /// <summary>What <see cref="Device.Open"/> chooses: TF32 where it is offered, else float32.</summary>
+    public Precision DefaultPrecision => Precisions.Contains(Precision.Tf32) ? Precision.Tf32 : Precision.Float32;
+}
 
 /// <summary>Memory of a device, in bytes.</summary>
 /// <param name="Live">Held by tensors.</param>

@@ -25,6 +25,7 @@ public sealed class DevicesTests
         {
             Assert.That((long)cpu["memory_bytes"]!, Is.Positive);
             Assert.That((string)cpu["precisions"]![0]!, Is.EqualTo("float32"));
+            Assert.That((string)cpu["default_precision"]!, Is.EqualTo("float32"));
             Assert.That(cpu["problem"], Is.Null);
             Assert.That(devices.Select(device => (string)device!["id"]!), Has.Some.StartsWith("cuda:").And.Some.StartsWith("opencl:"),
                 "what is missing is listed with the reason");

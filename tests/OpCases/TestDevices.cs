@@ -26,7 +26,7 @@ public static class TestDevices
     {
         if (Opened.TryGetValue(id, out var device))
             return device;
-        device = Device.Open(id, kernelCache: "");
+        device = Device.Open(id, Precision.Float32, kernelCache: "");
         device.Backend.Guard = new MemoryGuard(device.Backend);
         return Opened[id] = device;
     }

@@ -17,18 +17,23 @@ internal static class CommonOptions
         DefaultValueFactory = _ => defaultDevice,
     };
 
-    public static Option<string> Precision() => new("--precision")
+    public static Option<string> Precision(string defaultPrecision = "auto") => new("--precision")
     {
-        Description = "How matrix products are computed: float32, or tf32 or bf16 on NVIDIA GPUs from compute capability 8.0 on.",
+        Description = "How matrix products are computed: float32, or tf32 or bf16 on NVIDIA GPUs from compute capability 8.0 on; "
+            + "auto is tf32 there and float32 elsewhere.",
         HelpName = "PRECISION",
-        DefaultValueFactory = _ => "float32",
+        DefaultValueFactory = _ => defaultPrecision,
     };
 
-    /// <summary>Reads a precision's name.</summary>
+    /// <summary>Reads a precision's name; null for the device's own choice.</summary>
     /// <exception cref="UsageException">There is no such precision.</exception>
-    public static Kernels.Precision ParsePrecision(string name)
-        => Enum.TryParse<Kernels.Precision>(name, ignoreCase: true, out var precision) && Enum.IsDefined(precision)
+    public static Kernels.Precision? ParsePrecision(string name)
+    {
+        if (name.Equals("auto", StringComparison.OrdinalIgnoreCase))
+            return null;
+        return Enum.TryParse<Kernels.Precision>(name, ignoreCase: true, out var precision) && Enum.IsDefined(precision)
             ? precision
-            : throw new UsageException($"--precision {name}: expected one of "
+            : throw new UsageException($"--precision {name}: expected one of auto, "
                 + $"{string.Join(", ", Enum.GetNames<Kernels.Precision>()).ToLowerInvariant()}.");
+    }
 }

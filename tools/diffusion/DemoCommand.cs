@@ -49,7 +49,7 @@ internal static class DemoCommand
 
         var given = (JsonObject)Options.DeepClone();
         given["seed"] = seed;
-        int code = await TrainCommand.RunAsync(tool, data, run, given, resume: false, deviceId, Precision.Float32,
+        int code = await TrainCommand.RunAsync(tool, data, run, given, resume: false, deviceId, precision: null,
             StatusLine.ModeFor(json: false), TrainingBudget);
         if (code != ExitCode.Success)
             return code;

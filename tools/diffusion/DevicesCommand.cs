@@ -63,7 +63,8 @@ internal static class DevicesCommand
         foreach (var device in devices)
         {
             table.AddRow(Markup.Escape(device.Id), Markup.Escape(device.Name), device.MemoryBytes == 0 ? "" : Gibibytes(device.MemoryBytes),
-                Markup.Escape(device.Driver), string.Join(", ", device.Precisions.Select(p => p.ToString().ToLowerInvariant())),
+                Markup.Escape(device.Driver), string.Join(", ", device.Precisions.Select(precision => Name(precision)
+                    + (device.Precisions.Count > 1 && precision == device.DefaultPrecision ? " (default)" : ""))),
                 device.Problem is null ? "[green]ready[/]" : "[yellow]not usable[/]");
         }
         console.Write(table);
@@ -79,11 +80,14 @@ internal static class DevicesCommand
             ["name"] = device.Name,
             ["memory_bytes"] = device.MemoryBytes,
             ["driver"] = device.Driver,
-            ["precisions"] = new JsonArray([.. device.Precisions.Select(p => (JsonNode)p.ToString().ToLowerInvariant())]),
+            ["precisions"] = new JsonArray([.. device.Precisions.Select(precision => (JsonNode)Name(precision))]),
+            ["default_precision"] = device.Precisions.Count > 0 ? Name(device.DefaultPrecision) : null,
             ["problem"] = device.Problem,
             ["first_use"] = firstUses.TryGetValue(device.Id, out var firstUse)
                 ? new JsonObject { ["cold"] = ToJson(firstUse.Cold), ["warm"] = ToJson(firstUse.Warm) } : null,
         })]).ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+
+    private static string Name(Precision precision) => precision.ToString().ToLowerInvariant();
 
     private static JsonObject ToJson(KernelLoads loads) => new()
     {

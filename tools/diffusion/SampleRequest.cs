@@ -34,7 +34,7 @@ internal sealed record SampleRequest(string Checkpoint, int Count, string Folder
     public string Device { get; init; } = "auto";
 
     /// <summary>How matrix products are computed.</summary>
-    public Kernels.Precision Precision { get; init; }
+    public Kernels.Precision? Precision { get; init; }
 
     /// <summary>Refuses impossible values before anything is opened.</summary>
     /// <exception cref="UsageException">A value is impossible.</exception>

@@ -60,7 +60,7 @@ internal static class TrainCommand
     /// <summary>Trains, from the beginning or from a checkpoint, and says where everything is.</summary>
     /// <param name="budget">Ends the training as if its steps were done.</param>
     public static async Task<int> RunAsync(ToolContext tool, string? data, string run, JsonObject given, bool resume, string deviceId,
-        Precision precision, DisplayMode mode, TimeSpan? budget = null)
+        Precision? precision, DisplayMode mode, TimeSpan? budget = null)
     {
         AnchorFiles(given);
         var options = RunOptions.FromJson(given, resume ? Trainer.OptionsOf(run) : null);
@@ -81,7 +81,8 @@ internal static class TrainCommand
 
         if (evaluation is not null)
         {
-            display.ScoredBy = $"{evaluation.FeatureLength} dims, {options.Evaluation.FidRecipe}, {evaluation.WeightsLabel}";
+            display.ScoredBy = $"{evaluation.FeatureLength} dims, {options.Evaluation.FidRecipe}, {evaluation.WeightsLabel}"
+                + (device.Precision == Precision.Float32 ? "" : $", network in {device.Precision.ToString().ToLowerInvariant()}");
             display.Line($"scoring by FID: {display.ScoredBy}; "
                 + (trainer.ScoresToCome > 0 ? "trying it on a few images …" : "every score of this run is there"));
             if (trainer.PrepareEvaluation() is { } cost)

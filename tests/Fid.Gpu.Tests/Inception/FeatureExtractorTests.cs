@@ -90,7 +90,7 @@ public sealed class FeatureExtractorTests(string id)
     [Test]
     public void Extractor_returns_its_memory_and_a_second_batch_takes_no_more()
     {
-        using var device = Device.Open(id);
+        using var device = Device.Open(id, Precision.Float32);
         using (var extractor = new FeatureExtractor(device, InceptionGolden.Weights("hash"), FidRecipe.Clean, dims: 64, batch: 2))
         {
             Assert.That((extractor.Recipe, extractor.Dims, extractor.Batch), Is.EqualTo((FidRecipe.Clean, 64, 2)));

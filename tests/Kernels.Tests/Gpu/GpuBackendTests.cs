@@ -14,7 +14,7 @@ public sealed class GpuBackendTests(string id)
     private static IEnumerable<string> Gpus => TestDevices.Fast.Where(id => id != "cpu");
 
     [OneTimeSetUp]
-    public void OpenDevice() => _device = Device.Open(id);
+    public void OpenDevice() => _device = Device.Open(id, Precision.Float32);
 
     [OneTimeTearDown]
     public void CloseDevice() => _device.Dispose();

@@ -109,7 +109,7 @@ public sealed class KernelCacheTests
             (tape, x) => tape.MatMul(x, x, transposeB: true)];
         foreach (var (folder, order) in new[] { ("forth", ops), ("back", [.. ops.Reverse()]) })
         {
-            using var device = Device.Open(Id, kernelCache: _scratch.File(folder));
+            using var device = Device.Open(Id, Precision.Float32, _scratch.File(folder));
             using var tape = device.NewTape(recording: false);
             foreach (var op in order)
                 op(tape, tape.Constant([2, 8], new float[16]));
@@ -129,7 +129,7 @@ public sealed class KernelCacheTests
     /// <summary>A norm, a product and an element kernel, on a device of its own.</summary>
     private (float[] Result, KernelLoads Loads) Normalise(string id)
     {
-        using var device = Device.Open(id, kernelCache: Folder);
+        using var device = Device.Open(id, Precision.Float32, Folder);
         using var tape = device.NewTape(recording: false);
         var x = tape.Constant([2, 8], [.. Enumerable.Range(0, 16).Select(i => (i * 0.37f) - 2)]);
         float[] result = tape.Silu(tape.MatMul(x, tape.Softmax(x), transposeB: true)).ToArray();

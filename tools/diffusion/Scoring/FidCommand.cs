@@ -31,7 +31,7 @@ internal static class FidCommand
     {
         bool needsWeights = !ReferenceStatistics.IsFile(a) || !ReferenceStatistics.IsFile(b);
         var weights = needsWeights ? ScoringOptions.OpenWeights(request.Weights) : null;
-        using var device = Device.Open(request.Device);
+        using var device = Device.Open(request.Device, request.Precision);
         using var scorer = new FidScorer(device, weights, request.Options);
         using var interruption = new Interruption();
         FidResult result;

@@ -23,6 +23,8 @@ internal sealed class FidEvaluation : IEvaluation, IDisposable
     {
         _extractor = extractor;
         Key = $"{extractor.Recipe.Name()}, {extractor.Dims} dims, weights {extractor.WeightsId}";
+        if (extractor.Device.Precision is var precision and not Precision.Float32)
+            Key += $", network in {precision.ToString().ToLowerInvariant()}";
         if (referencePath is null)
             return;
         _reference = _given = ReferenceStatistics.Read(referencePath, extractor.Dims, extractor.Recipe, extractor.WeightsId);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Diffusion.Gpu.Fid;
+using Diffusion.Gpu.Kernels;
 
 namespace Diffusion.Gpu.Cli.Scoring;
 
@@ -37,12 +38,15 @@ internal sealed class ScoringOptions
     };
 
     private readonly Option<string> _device = CommonOptions.Device();
+
+    // Scores of the published code are of 32 bits, or of whatever its machine happened to have; ours say which, and start from those.
+    private readonly Option<string> _precision = CommonOptions.Precision("float32");
     private readonly Option<bool> _json = CommonOptions.Json();
 
     public ScoringOptions(Command command)
     {
         _recipe.AcceptOnlyFromAmong([.. FidRecipes.All]);
-        foreach (var option in new Option[] { _recipe, _dims, _weights, _batch, _device, _json })
+        foreach (var option in new Option[] { _recipe, _dims, _weights, _batch, _device, _precision, _json })
             command.Add(option);
     }
 
@@ -55,8 +59,8 @@ internal sealed class ScoringOptions
         int batch = result.GetValue(_batch);
         if (batch < 0)
             throw new UsageException($"--batch {batch}: expected a number of images, or 0 for the device's choice.");
-        return new ScoringRequest(result.GetValue(_device)!, result.GetValue(_weights), result.GetValue(_json),
-            new FidOptions { Recipe = FidRecipes.Parse(result.GetValue(_recipe)!), Dims = result.GetValue(_dims), Batch = batch });
+        return new ScoringRequest(result.GetValue(_device)!, CommonOptions.ParsePrecision(result.GetValue(_precision)!),
+            result.GetValue(_weights), result.GetValue(_json), new FidOptions { Recipe = FidRecipes.Parse(result.GetValue(_recipe)!), Dims = result.GetValue(_dims), Batch = batch });
     }
 
     /// <summary>The weights of a name.</summary>
@@ -72,7 +76,8 @@ internal sealed class ScoringOptions
 
 /// <summary>What 'fid' and 'stats' were told.</summary>
 /// <param name="Device">Where to compute.</param>
+/// <param name="Precision">Of the network's products; null for the device's own choice.</param>
 /// <param name="Weights">A file, "hash", or null for the fetched ones.</param>
 /// <param name="Json">Whether machines read the result.</param>
 /// <param name="Options">How images are compared.</param>
-internal sealed record ScoringRequest(string Device, string? Weights, bool Json, FidOptions Options);
+internal sealed record ScoringRequest(string Device, Precision? Precision, string? Weights, bool Json, FidOptions Options);

@@ -42,7 +42,7 @@ internal static class StatsCommand
         if (Path.GetDirectoryName(Path.GetFullPath(output)) is { } folder && !Directory.Exists(folder))
             throw new IOException($"{output}: its folder does not exist; make it first or choose another --out.");
         var weights = ScoringOptions.OpenWeights(request.Weights);
-        using var device = Device.Open(request.Device);
+        using var device = Device.Open(request.Device, request.Precision);
         using var scorer = new FidScorer(device, weights, request.Options);
         using var interruption = new Interruption();
         using var display = new FidDisplay(tool, request.Json);
