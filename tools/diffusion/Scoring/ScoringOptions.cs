@@ -59,8 +59,14 @@ internal sealed class ScoringOptions
         int batch = result.GetValue(_batch);
         if (batch < 0)
             throw new UsageException($"--batch {batch}: expected a number of images, or 0 for the device's choice.");
+        var images = new FidOptions
+        {
+            Recipe = FidRecipes.Parse(result.GetValue(_recipe)!),
+            Dims = result.GetValue(_dims),
+            Batch = batch,
+        };
         return new ScoringRequest(result.GetValue(_device)!, CommonOptions.ParsePrecision(result.GetValue(_precision)!),
-            result.GetValue(_weights), result.GetValue(_json), new FidOptions { Recipe = FidRecipes.Parse(result.GetValue(_recipe)!), Dims = result.GetValue(_dims), Batch = batch });
+            result.GetValue(_weights), result.GetValue(_json), images);
     }
 
     /// <summary>The weights of a name.</summary>

@@ -33,8 +33,9 @@ internal static class TensorCoreCheck
                 // Not "greater than": a NaN is wrong.
                 if (MathF.Abs(results[i][at] - expected[i][at]) <= Tolerance * largest)
                     continue;
-                throw new DeviceException(device.Info.Id, $"its tensor cores are wrong in {device.Precision}: value {at} of a {Products[i]} "
-                    + $"is {results[i][at]:R}, expected {expected[i][at]:R} ({device.Info.Name}, {device.Info.Driver})",
+                throw new DeviceException(device.Info.Id, $"its tensor cores are wrong in {device.Precision}: "
+                    + $"value {at} of a {Products[i]} is {results[i][at]:R}, expected {expected[i][at]:R} "
+                    + $"({device.Info.Name}, {device.Info.Driver})",
                     "use precision float32, and report this line");
             }
         }
