@@ -36,13 +36,20 @@ internal sealed record AssembledKernel(string Name, int Threads, int Registers, 
 /// <summary>Compiles kernels to PTX without a device and assembles them with NVIDIA's own tools.</summary>
 internal static partial class Assembler
 {
-    /// <summary>The newest PTX version that ptxas 11.8 knows.</summary>
-    private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_78;
+    /// <summary>What a test that needs the assembler says where it is missing.</summary>
+    public const string Missing = "ptxas and nvdisasm of CUDA 12 or later were not found; set CUDA_BIN to their folder "
+        + "(.ci/run unpacks Debian's)";
+
+    /// <summary>CUDA's first release whose assembler knows warpgroup instructions.</summary>
+    private const int LeastRelease = 12;
+
+    /// <summary>The newest PTX version that ptxas 12.0 knows.</summary>
+    private static readonly CudaInstructionSet InstructionSet = CudaInstructionSet.ISA_80;
 
     /// <summary>The folder of ptxas and nvdisasm: CUDA_BIN, the search path, CUDA's own place, or where .ci/run unpacks them.
-    /// Null where none is.</summary>
-    public static string? Folder { get; } = Candidates().FirstOrDefault(folder =>
-        File.Exists(Path.Combine(folder, "ptxas")) && File.Exists(Path.Combine(folder, "nvdisasm")));
+    /// Null where none is, or all are too old.</summary>
+    public static string? Folder { get; } = Candidates().FirstOrDefault(folder => File.Exists(Path.Combine(folder, "ptxas"))
+        && File.Exists(Path.Combine(folder, "nvdisasm")) && Number(Release().Match(Run(folder, "ptxas", "--version").Output)) >= LeastRelease);
 
     /// <summary>Compiles kernels for an architecture, with one context: names inside the code depend on what was compiled before.</summary>
     /// <param name="kernels">By name.</param>
@@ -85,11 +92,11 @@ internal static partial class Assembler
         {
             string source = Path.Combine(folder, "kernel.ptx"), binary = Path.Combine(folder, "kernel.cubin");
             File.WriteAllText(source, ptx);
-            var (code, report) = Run("ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
+            var (code, report) = Run(Folder!, "ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
             if (code != 0)
                 return AssembledKernel.Faulty(use.Name, report.Trim());
             var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal)
-                ? MachineCode.Parse(Run("nvdisasm", $"-c {binary}").Output) : null;
+                ? MachineCode.Parse(Run(Folder!, "nvdisasm", $"-c {binary}").Output) : null;
             return new AssembledKernel(use.Name, use.Threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
                 use.DynamicSharedBytes, Number(Stack().Match(report)),
                 Number(SpillStores().Match(report)) + Number(SpillLoads().Match(report)),
@@ -101,9 +108,9 @@ internal static partial class Assembler
         }
     }
 
-    private static (int Code, string Output) Run(string tool, string arguments)
+    private static (int Code, string Output) Run(string folder, string tool, string arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(Folder!, tool), arguments)
+        var start = new ProcessStartInfo(Path.Combine(folder, tool), arguments)
             { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
@@ -124,8 +131,11 @@ internal static partial class Assembler
         yield return "/usr/local/cuda/bin";
         string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-        yield return Path.Combine(cache, "diffusion-gpu", "cuda", "usr", "bin");
+        yield return Path.Combine(cache, "diffusion-gpu", $"cuda-{LeastRelease}");
     }
+
+    [GeneratedRegex(@"release (\d+)\.")]
+    private static partial Regex Release();
 
     [GeneratedRegex(@"Used (\d+) registers")]
     private static partial Regex Registers();

@@ -30,7 +30,7 @@ public sealed class AssemblyTests(int architecture)
     public void Assemble()
     {
         if (Assembler.Folder is null)
-            Assert.Ignore("ptxas and nvdisasm were not found; set CUDA_BIN to their folder (.ci/run unpacks Debian's)");
+            Assert.Ignore(Assembler.Missing);
         _kernels = Assembly.Of(architecture);
     }
 

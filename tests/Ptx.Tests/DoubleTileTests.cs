@@ -11,7 +11,7 @@ public sealed class DoubleTileTests(int architecture)
     public void A_stage_is_64_matrix_instructions_and_two_barriers_in_registers()
     {
         if (Assembler.Folder is null)
-            Assert.Ignore("ptxas and nvdisasm were not found; set CUDA_BIN to their folder (.ci/run unpacks Debian's)");
+            Assert.Ignore(Assembler.Missing);
         AssembledKernel[] tiles = [.. Assembly.Of(architecture)
             .Where(kernel => kernel.Name.StartsWith(nameof(MatrixTensorTile), StringComparison.Ordinal))];
         // Four orders of the operands, of which the op cases and the matrix root use all.

@@ -46,7 +46,7 @@ public sealed class TableTests
         table.AppendLine(CultureInfo.InvariantCulture, $"""
 # Kernels as assembled
 
-Every kernel of the project with every closed generic, by ILGPU 1.5.3 and ptxas 11.8, for compute capability 8.0 and 9.0. Nothing here was
+Every kernel of the project with every closed generic, by ILGPU 1.5.3 and ptxas 12.4, for compute capability 8.0 and 9.0. Nothing here was
 run on a GPU. Every kernel has a stack frame of 0 bytes and no spills, also for 7.5, 8.6 and 8.9 (`tests/Ptx.Tests` fails otherwise).
 Shared memory is that of a group, fixed and dynamic. Instructions are those of the whole kernel, padding included. Groups / warps is what
 a multiprocessor holds at once, by registers, shared memory and threads. Written anew by

@@ -22,7 +22,7 @@ public sealed class TileTests(int architecture)
     public void Assemble()
     {
         if (Assembler.Folder is null)
-            Assert.Ignore("ptxas and nvdisasm were not found; set CUDA_BIN to their folder (.ci/run unpacks Debian's)");
+            Assert.Ignore(Assembler.Missing);
         _tiles = [.. Assembly.Of(architecture).Where(kernel => IsTile(kernel.Name) && kernel.Fault is null)];
     }
 
