@@ -65,9 +65,17 @@ internal static class Instructions
     [IntrinsicImplementation]
     internal static void Drain() => throw OnlyOnCuda();
 
+    /// <summary>Keeps where this lane's left fragments lie in any stage: what <see cref="TileLayout.LeftAddress"/> says.</summary>
+    [IntrinsicImplementation]
+    internal static void AnchorLeft(int address) => throw OnlyOnCuda();
+
+    /// <summary>The same of the right ones: <see cref="TileLayout.RightAddress"/>, behind the left panel.</summary>
+    [IntrinsicImplementation]
+    internal static void AnchorRight(int address) => throw OnlyOnCuda();
+
     /// <summary>Loads the left fragments of half a stage, <paramref name="half"/> being a constant; see <see cref="ITile"/>.</summary>
     [IntrinsicImplementation]
-    internal static void LoadLeft<TShape, TElement, TOrder>(int address, int half)
+    internal static void LoadLeft<TShape, TElement, TOrder>(int stage, int half)
         where TShape : struct, ITileShape
         where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
@@ -75,7 +83,7 @@ internal static class Instructions
 
     /// <summary>Loads the right fragments of half a stage. <paramref name="half"/> is a constant.</summary>
     [IntrinsicImplementation]
-    internal static void LoadRight<TShape, TElement, TOrder>(int address, int half)
+    internal static void LoadRight<TShape, TElement, TOrder>(int stage, int half)
         where TShape : struct, ITileShape
         where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
@@ -100,27 +108,27 @@ internal static class Instructions
 }
 
 /// <summary>The PTX of <see cref="Instructions"/>: one method each, of the same name and type parameters.</summary>
-/// <remarks>Registers sum, left, right and sharedBase belong to the kernel; names inside braces to one instruction.</remarks>
+/// <remarks>Registers sum, left, right, leftAt, rightAt and sharedBase belong to the kernel; names inside braces to one instruction.
+/// </remarks>
 internal static class InstructionText
 {
+    /// <summary>Addresses of a lane in a stage that differ by more than a constant.</summary>
+    private const int Spreads = 4;
+
     public static void Open<TShape>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
     {
         int lefts = TileShape<TShape>.LeftFragments, rights = TileShape<TShape>.RightFragments;
-        Write(code, $".reg .f32 sum<{4 * lefts * rights}>; .reg .b32 left<{4 * lefts}>, right<{2 * rights}>, sharedBase;");
+        Write(code, $".reg .f32 sum<{4 * lefts * rights}>; .reg .b32 left<{4 * lefts}>, right<{2 * rights}>, "
+            + $"leftAt<{Spreads}>, rightAt<{Spreads}>, sharedBase;");
         // ILGPU passes the address within shared memory, not a generic one: a conversion would take the window's base off once more.
         Write(code, $"cvt.u32.u64 sharedBase, {Argument(code, call, 0)};");
         for (int i = 0; i < 4 * lefts * rights; i++)
             Write(code, $"mov.f32 sum{i}, 0f00000000;");
     }
 
-    /// <summary>Every lane gives itself the value: the assembler takes what comes out of a shuffle for unknown.</summary>
     public static void Hold(PTXBackend backend, PTXCodeGenerator code, Value call)
-    {
-        string result = "%" + PTXRegisterAllocator.GetStringRepresentation(code.AllocateHardware(call));
-        Write(code, $"{{ .reg .b32 lane; mov.u32 lane, %laneid; "
-            + $"shfl.sync.idx.b32 {result}, {Argument(code, call, 0)}, lane, 31, 0xffffffff; }}");
-    }
+        => HoldIn(code, "%" + PTXRegisterAllocator.GetStringRepresentation(code.AllocateHardware(call)), Argument(code, call, 0));
 
     /// <summary>Past the first cache: the next stage never reads the bytes again.</summary>
     public static void Copy<TValue>(PTXBackend backend, PTXCodeGenerator code, Value call)
@@ -135,18 +143,24 @@ internal static class InstructionText
 
     public static void Drain(PTXBackend backend, PTXCodeGenerator code, Value call) => Write(code, "cp.async.wait_all;");
 
+    public static void AnchorLeft(PTXBackend backend, PTXCodeGenerator code, Value call)
+        => Anchor(code, "leftAt", Argument(code, call, 0));
+
+    public static void AnchorRight(PTXBackend backend, PTXCodeGenerator code, Value call)
+        => Anchor(code, "rightAt", Argument(code, call, 0));
+
     public static void LoadLeft<TShape, TElement, TOrder>(PTXBackend backend, PTXCodeGenerator code, Value call)
         where TShape : struct, ITileShape
         where TElement : struct, ITileElement
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.LeftFragments;
-        string address = Argument(code, call, 0);
+        string stage = Argument(code, call, 0);
         int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(code, "left", fragments, address, half);
+            LoadMatrices(code, "left", fragments, stage, half);
         else if (TElement.ByteShift == 1)
-            LoadTransposed(code, "left", fragments, address, half, TShape.LineShift);
+            LoadTransposed(code, "left", fragments, stage, half, TShape.LineShift);
         else
         {
             // A fragment's four registers: two lines at depth t, then both at depth t + 4.
@@ -154,7 +168,7 @@ internal static class InstructionText
             {
                 int first = TileLayout.Repeat(64 * i) + TileLayout.HalfPanel(half, TShape.LineShift);
                 int far = first + (4 * sizeof(float) << TShape.LineShift);
-                Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(64 * i)}; add.u32 s, s, sharedBase; "
+                Write(code, $"{{ .reg .u32 s; add.u32 s, {At("left", 64 * i)}, {stage}; "
                     + $"ld.shared.v2.b32 {List("left", 4 * i, 2)}, [s+{first}]; "
                     + $"ld.shared.v2.b32 {List("left", (4 * i) + 2, 2)}, [s+{far}]; }}");
             }
@@ -167,12 +181,12 @@ internal static class InstructionText
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.RightFragments;
-        string address = Argument(code, call, 0);
+        string stage = Argument(code, call, 0);
         int half = Constant(call, 1);
         if (TOrder.ColumnsAreDepth)
-            LoadMatrices(code, "right", fragments / 2, address, half);
+            LoadMatrices(code, "right", fragments / 2, stage, half);
         else if (TElement.ByteShift == 1)
-            LoadTransposed(code, "right", fragments / 2, address, half, TShape.ColumnShift);
+            LoadTransposed(code, "right", fragments / 2, stage, half, TShape.ColumnShift);
         else
         {
             // Two registers: a column at depth t and at depth t + 4.
@@ -180,7 +194,7 @@ internal static class InstructionText
             {
                 int first = TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, TShape.ColumnShift);
                 int far = first + (4 * sizeof(float) << TShape.ColumnShift);
-                Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(32 * i)}; add.u32 s, s, sharedBase; "
+                Write(code, $"{{ .reg .u32 s; add.u32 s, {At("right", 32 * i)}, {stage}; "
                     + $"ld.shared.b32 right{2 * i}, [s+{first}]; ld.shared.b32 right{(2 * i) + 1}, [s+{far}]; }}");
             }
         }
@@ -224,24 +238,41 @@ internal static class InstructionText
     }
 
     /// <summary>Four 8 × 8 matrices of 16-bit values at a time, which are four 8 × 4 matrices of 32-bit values.</summary>
-    private static void LoadMatrices(PTXCodeGenerator code, string bank, int count, string address, int half)
+    private static void LoadMatrices(PTXCodeGenerator code, string bank, int count, string stage, int half)
     {
-        Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.HalfStageBytes * half}; add.u32 s, s, sharedBase;");
+        Write(code, $"{{ .reg .u32 s; add.u32 s, {At(bank, TileLayout.HalfStageBytes * half)}, {stage};");
         for (int i = 0; i < count; i++)
             Write(code, $"ldmatrix.sync.aligned.m8n8.x4.shared.b16 {List(bank, 4 * i, 4)}, [s+{16 * TileLayout.LineBytes * i}];");
         Write(code, "}");
     }
 
     /// <summary>The same of 16-bit values whose depth lies in rows: each matrix is turned on its way.</summary>
-    private static void LoadTransposed(PTXCodeGenerator code, string bank, int count, string address, int half, int extentShift)
+    private static void LoadTransposed(PTXCodeGenerator code, string bank, int count, string stage, int half, int extentShift)
     {
         for (int i = 0; i < count; i++)
         {
-            Write(code, $"{{ .reg .u32 s; xor.b32 s, {address}, {TileLayout.Spread(32 * i)}; add.u32 s, s, sharedBase; "
+            Write(code, $"{{ .reg .u32 s; add.u32 s, {At(bank, 32 * i)}, {stage}; "
                 + $"ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {List(bank, 4 * i, 4)}, "
                 + $"[s+{TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, extentShift)}]; }}");
         }
     }
+
+    /// <summary>A fragment's address differs from the first one's by exclusive-or with a multiple of 32 bytes, and a constant.</summary>
+    private static void Anchor(PTXCodeGenerator code, string bank, string address)
+    {
+        for (int i = 0; i < Spreads; i++)
+        {
+            Write(code, $"{{ .reg .b32 s; xor.b32 s, {address}, {32 * i}; add.u32 s, s, sharedBase;");
+            HoldIn(code, $"{bank}{i}", "s");
+            Write(code, "}");
+        }
+    }
+
+    private static string At(string bank, int bytes) => $"{bank}At{TileLayout.Spread(bytes) / 32}";
+
+    /// <summary>Every lane gives itself the value: the assembler takes what comes out of a shuffle for unknown.</summary>
+    private static void HoldIn(PTXCodeGenerator code, string result, string value)
+        => Write(code, $"{{ .reg .b32 lane; mov.u32 lane, %laneid; shfl.sync.idx.b32 {result}, {value}, lane, 31, 0xffffffff; }}");
 
     internal static string List(string bank, int first, int count)
         => "{" + string.Join(", ", Enumerable.Range(first, count).Select(i => $"{bank}{i}")) + "}";

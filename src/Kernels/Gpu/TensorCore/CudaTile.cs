@@ -32,13 +32,20 @@ internal struct CudaTile<TShape, TElement> : ITile
 
     public static void Drain() => Instructions.Drain();
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
-        where TOrder : struct, IOperandOrder
-        => Instructions.LoadLeft<TShape, TElement, TOrder>(address, half);
+    public static TileMemory Anchor(TileMemory memory, int left, int right)
+    {
+        Instructions.AnchorLeft(left);
+        Instructions.AnchorRight(right);
+        return memory;
+    }
 
-    public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
+    public static void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder
-        => Instructions.LoadRight<TShape, TElement, TOrder>(address, half);
+        => Instructions.LoadLeft<TShape, TElement, TOrder>(stage, half);
+
+    public static void LoadRight<TOrder>(TileMemory memory, int stage, int half)
+        where TOrder : struct, IOperandOrder
+        => Instructions.LoadRight<TShape, TElement, TOrder>(stage, half);
 
     public static void Step(TileMemory memory) => Instructions.Step<TShape, TElement>();
 

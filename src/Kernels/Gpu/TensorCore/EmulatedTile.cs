@@ -55,10 +55,17 @@ internal struct EmulatedTile<TShape, TElement> : ITile
     {
     }
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int address, int half)
+    public static TileMemory Anchor(TileMemory memory, int left, int right)
+    {
+        memory.Left = left;
+        memory.Right = right;
+        return memory;
+    }
+
+    public static void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder
     {
-        int fragments = TileShape<TShape>.LeftFragments;
+        int fragments = TileShape<TShape>.LeftFragments, address = memory.Left + stage;
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(memory, 0, 0, fragments, address ^ (TileLayout.HalfStageBytes * half));
         else if (TElement.ByteShift == 1)
@@ -74,10 +81,10 @@ internal struct EmulatedTile<TShape, TElement> : ITile
         }
     }
 
-    public static void LoadRight<TOrder>(TileMemory memory, int address, int half)
+    public static void LoadRight<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder
     {
-        int fragments = TileShape<TShape>.RightFragments;
+        int fragments = TileShape<TShape>.RightFragments, address = memory.Right + stage;
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address ^ (TileLayout.HalfStageBytes * half));
         else if (TElement.ByteShift == 1)

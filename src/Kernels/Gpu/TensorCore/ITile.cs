@@ -16,6 +16,12 @@ internal struct TileMemory
 
     /// <summary>What every lane names to a fragment load: for the left operand, then for the right one.</summary>
     public ArrayView<int> Addresses;
+
+    /// <summary>Where this lane's fragments of the left operand lie in a stage.</summary>
+    public int Left;
+
+    /// <summary>Where those of the right operand lie.</summary>
+    public int Right;
 }
 
 /// <summary>
@@ -23,7 +29,7 @@ internal struct TileMemory
 /// registers. Every thread of the group takes every step.
 /// </summary>
 /// <remarks>An address is a byte in <see cref="TileMemory.Shared"/>. A fragment load takes from each lane the address that
-/// <see cref="TileLayout"/> gives it for the first line of its warp and the stage,
+/// <see cref="TileLayout"/> gives it for the first line of its warp, kept by <see cref="Anchor"/>, and the stage,
 /// and loads the first or second half of its depth.</remarks>
 internal interface ITile
 {
@@ -51,15 +57,21 @@ internal interface ITile
     /// <summary>Waits for all of this thread's copies: zeros past the depth may still be landing when the sums are done.</summary>
     static abstract void Drain();
 
-    /// <summary>Loads this warp's fragments of the left operand.</summary>
+    /// <summary>Keeps where this lane's fragments lie in a stage; once, before the first load.</summary>
     /// <param name="memory">From <see cref="Open"/>.</param>
-    /// <param name="address">What <see cref="TileLayout.LeftAddress"/> says, in the stage.</param>
+    /// <param name="left">What <see cref="TileLayout.LeftAddress"/> says.</param>
+    /// <param name="right">What <see cref="TileLayout.RightAddress"/> says, behind the left panel.</param>
+    static abstract TileMemory Anchor(TileMemory memory, int left, int right);
+
+    /// <summary>Loads this warp's fragments of the left operand.</summary>
+    /// <param name="memory">From <see cref="Anchor"/>.</param>
+    /// <param name="stage">Byte of the stage.</param>
     /// <param name="half">0 or 1, a constant: the first or the second half of the stage's depth.</param>
-    static abstract void LoadLeft<TOrder>(TileMemory memory, int address, int half)
+    static abstract void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder;
 
     /// <summary>Loads this warp's fragments of the right operand; parameters as above.</summary>
-    static abstract void LoadRight<TOrder>(TileMemory memory, int address, int half)
+    static abstract void LoadRight<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder;
 
     /// <summary>Adds the products of the loaded fragments to the sums.</summary>

@@ -51,8 +51,9 @@ internal static class TileGemm
         int lane = Group.IdxX & 31, warp = Group.IdxX >> 5;
         int warpLine = (warp >> 1) << TileShape<TShape>.LinesOfWarpShift;
         int warpColumn = (warp & 1) << TileShape<TShape>.ColumnsOfWarpShift;
-        int leftAddress = TTile.Hold(TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine, TShape.LineShift));
-        int rightAddress = TTile.Hold(rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn, TShape.ColumnShift));
+        memory = TTile.Anchor(memory,
+            TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine, TShape.LineShift),
+            rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn, TShape.ColumnShift));
         int use = 0, fill = (TileLayout.Stages - 1) * TileShape<TShape>.StageBytes;
         for (int depth = begin; depth < end; depth += stageDepth)
         {
@@ -62,13 +63,14 @@ internal static class TileGemm
             TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, ahead, end, fill, TShape.LineShift);
             TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, ahead, end, fill, TShape.ColumnShift);
             TTile.Commit();
-            TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 0);
-            TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 0);
+            TTile.LoadLeft<TLeftOrder>(memory, use, 0);
+            TTile.LoadRight<TRightOrder>(memory, use, 0);
             TTile.Step(memory);
-            TTile.LoadLeft<TLeftOrder>(memory, use + leftAddress, 1);
-            TTile.LoadRight<TRightOrder>(memory, use + rightAddress, 1);
+            TTile.LoadLeft<TLeftOrder>(memory, use, 1);
+            TTile.LoadRight<TRightOrder>(memory, use, 1);
             TTile.Step(memory);
-            fill = NextStage<TShape>(fill);
+            // The stage that was used is filled next.
+            fill = use;
             use = NextStage<TShape>(use);
         }
         Store<TTile, TShape, TElement, TLeftOrder, TResult>(memory, arguments.Result, slice, firstLine, firstColumn, warpLine, warpColumn);
