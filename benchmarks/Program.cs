@@ -1,4 +1,3 @@
-using BenchmarkDotNet.Running;
 using Diffusion.Gpu.Benchmarks;
 
 if (args is ["roofline", .. var options])
@@ -11,5 +10,14 @@ if (args is ["matrix-root"])
     return MatrixRootTable.Run();
 if (args is ["sheet", .. var sheet])
     return RooflineSheet.Run(sheet);
-BenchmarkSwitcher.FromAssembly(typeof(Conv2DRoofline).Assembly).Run(args);
+if (args is ["gpu", .. var parts])
+    return GpuBenchmarks.Run(parts);
+if (args is ["gpu-report", .. var files])
+    return GpuReport.Run(files);
+#if PACKED
+Console.Error.WriteLine("this program was packed without BenchmarkDotNet; its commands are listed in benchmarks/Program.cs");
+return 2;
+#else
+BenchmarkDotNet.Running.BenchmarkSwitcher.FromAssembly(typeof(Conv2DRoofline).Assembly).Run(args);
 return 0;
+#endif

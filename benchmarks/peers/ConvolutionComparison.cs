@@ -21,15 +21,14 @@ internal static class ConvolutionComparison
             + $"{"torch best",12}{"median",8}{"ratio best",12}{"median",8}");
         double[] total = new double[4];
         // The first shapes would otherwise meet code that the compiler has not come back to yet.
-        foreach (var shape in Shapes(1))
-            Compare(device, shape, 3);
-        foreach (var group in Shapes(batch).GroupBy(shape => shape))
+        foreach (var layer in NetworkConvolution.OfInception(1))
+            Compare(device, layer.Shape, 3);
+        foreach (var (layer, times) in NetworkConvolution.Count(NetworkConvolution.OfInception(batch)))
         {
-            double[] seconds = Compare(device, group.Key, repeats);
-            int times = group.Count();
+            double[] seconds = Compare(device, layer.Shape, repeats);
             for (int i = 0; i < total.Length; i++)
                 total[i] += times * seconds[i];
-            Print(Name(group.Key), times, [.. seconds.Select(s => group.Key.Flops / s / 1e9)]);
+            Print(layer.Name, times, [.. seconds.Select(s => layer.Shape.Flops / s / 1e9)]);
         }
         Console.WriteLine($"sum in ms: ours {total[0] * 1e3:f0} {total[1] * 1e3:f0}, torch {total[2] * 1e3:f0} {total[3] * 1e3:f0}; "
             + $"ratio {total[2] / total[0]:f3} {total[3] / total[1]:f3}");
@@ -39,8 +38,6 @@ internal static class ConvolutionComparison
     private static void Print(string name, int times, double[] rates)
         => Console.WriteLine($"{name,-34}{times,6}{rates[0],11:f0}{rates[1],8:f0}{rates[2],12:f0}{rates[3],8:f0}{rates[0] / rates[2],12:f2}"
             + $"{rates[1] / rates[3],8:f2}");
-
-    private static string Name(in Conv2DShape s) => $"{s.R}x{s.S}{(s.Stride > 1 ? "s" + s.Stride : "")} {s.C} -> {s.K}, {s.H}x{s.W}";
 
     private static double[] Compare(Device device, Conv2DShape s, int repeats)
     {
@@ -65,29 +62,5 @@ internal static class ConvolutionComparison
                 conv2d(torchImage, torchWeight, torchOffset, [s.Stride, s.Stride], [s.PadH, s.PadW]).relu_().Dispose();
         });
         return [.. new[] { seconds[0][0], Race.Median(seconds[0]), seconds[1][0], Race.Median(seconds[1]) }.Select(time => time / calls)];
-    }
-
-    /// <summary>The convolutions of the network, in order, with the sizes that their block sees.</summary>
-    private static IEnumerable<Conv2DShape> Shapes(int n)
-    {
-        foreach (var layer in InceptionLayout.Layers)
-        {
-            var (size, stride, padded) = layer.Name switch
-            {
-                "Conv2d_1a_3x3" => (299, 2, false),
-                "Conv2d_2a_3x3" => (149, 1, false),
-                "Conv2d_2b_3x3" => (147, 1, true),
-                "Conv2d_3b_1x1" => (73, 1, true),
-                "Conv2d_4a_3x3" => (73, 1, false),
-                "Mixed_6a.branch3x3" or "Mixed_6a.branch3x3dbl_3" => (35, 2, false),
-                "Mixed_7a.branch3x3_2" or "Mixed_7a.branch7x7x3_4" => (17, 2, false),
-                _ when layer.Name.StartsWith("Mixed_5", StringComparison.Ordinal) => (35, 1, true),
-                _ when layer.Name.StartsWith("Mixed_6a", StringComparison.Ordinal) => (35, 1, true),
-                _ when layer.Name.StartsWith("Mixed_6", StringComparison.Ordinal) => (17, 1, true),
-                _ when layer.Name.StartsWith("Mixed_7a", StringComparison.Ordinal) => (17, 1, true),
-                _ => (8, 1, true),
-            };
-            yield return new(n, size, size, layer.C, layer.K, layer.R, layer.S, stride, padded ? layer.R / 2 : 0, padded ? layer.S / 2 : 0);
-        }
     }
 }
