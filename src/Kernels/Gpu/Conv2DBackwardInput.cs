@@ -80,29 +80,8 @@ internal sealed partial class GpuBackend
         var product = Product(s.N * window.PixelsH * window.PixelsW, s.C, window.TapsH * window.TapsW * s.K);
         var patches = Patches<FourWide>(s, window, product, gradient);
         var pixels = Pixels<TWidth>(s, window, product, dx, dy);
-        if (window.TapStep == 1)
-        {
-            // Every tap, in order: a plain matrix.
-            Multiply<PatchSource<FourWide>, ColumnsAreDepth, MatrixSource<FourWide>, ColumnsAreDepth, PixelResult<TWidth>>(
-                patches, new MatrixSource<FourWide> { Matrix = turned.Values, Rows = s.C, Columns = product.Depth }, pixels, product);
-            return;
-        }
-        Multiply<PatchSource<FourWide>, ColumnsAreDepth, FilterTapSource<FourWide>, ColumnsAreDepth, PixelResult<TWidth>>(
-            patches,
-            new FilterTapSource<FourWide>
-            {
-                Filter = turned.Values,
-                K = Divisor.Of(s.K),
-                TapsW = Divisor.Of(Math.Max(1, window.TapsW)),
-                Rows = s.C,
-                Columns = product.Depth,
-                R = window.R,
-                S = window.S,
-                FirstR = window.FirstR,
-                FirstS = window.FirstS,
-                Stride = window.TapStep,
-            },
-            pixels, product);
+        Multiply<PatchSource<FourWide>, ColumnsAreDepth, MatrixSource<FourWide>, ColumnsAreDepth, PixelResult<TWidth>>(
+            patches, new MatrixSource<FourWide> { Matrix = turned.Values, Rows = s.C, Columns = product.Depth }, pixels, product);
     }
 
     /// <summary>What of dy reaches a class of pixels.</summary>

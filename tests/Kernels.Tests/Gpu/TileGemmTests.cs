@@ -104,6 +104,22 @@ public sealed class TileGemmTests(string id, Precision precision)
         Assert.That(after, Is.Not.EqualTo(before));
     }
 
+    /// <summary>Kept copies are laid out by the taps that reach each class of pixels.</summary>
+    [Test]
+    public void Kept_copies_of_weights_follow_the_stride()
+    {
+        var s = new Conv2DShape(1, 8, 8, 12, 8, 3, 3, 1, 1, 1);
+        var strided = s with { Stride = 2 };
+        float[] values = Numbers(s.K * s.Depth, 1);
+        using Tensor dy = Opened.NewTensor([s.N, s.OutH, s.OutW, s.K], Numbers(s.Pixels * s.K, 2));
+        using Tensor few = Opened.NewTensor([s.N, strided.OutH, strided.OutW, s.K], Numbers(strided.Pixels * s.K, 3));
+        using Tensor x = Opened.NewTensor([s.N, s.H, s.W, s.C], Numbers(s.Pixels * s.C, 4));
+        using Tensor filter = Opened.NewTensor([s.K, s.R, s.S, s.C], values), other = Opened.NewTensor(filter.Shape, values);
+        float[][] first = Convolve(s, x, dy, filter), second = Convolve(strided, x, few, filter);
+        Assert.That(second, Is.EqualTo(Convolve(strided, x, few, other)));
+        Assert.That(Convolve(s, x, dy, filter), Is.EqualTo(first));
+    }
+
     [Test]
     public void Values_are_rounded()
     {

@@ -51,31 +51,41 @@ internal sealed partial class GpuBackend
             return new Operand(View(tensor), columns, IsFourWide(columns, tensor));
         int padded = PaddedColumns(columns);
         var copy = PackedWeights.Of(tensor).Straight;
-        if (copy.MustPack(this, columns, WordsOf(tensor.Count / columns, padded)))
+        if (copy.MustPack(this, (columns, 1), WordsOf(tensor.Count / columns, padded)))
             Pack(tensor, columns, padded, View(copy.Storage));
         return new Operand(View(copy.Storage), padded, true);
     }
 
     /// <summary>
-    /// A filter as the gradient of the input reads it, [C, R, S, K], with zeros behind every K up to whole pieces; kept until the values
-    /// change. So both operands have their depth in neighbouring addresses.
+    /// A filter as the gradient of the input reads it at a class of pixels, [C, taps of the class, K], with zeros behind every K up to
+    /// whole pieces. The copies for all classes are kept, one behind the other, until the values change. So both operands have their depth
+    /// in neighbouring addresses.
     /// </summary>
     private Operand StageTurned(Tensor filter, in Conv2DShape s, in Conv2DGradientWindow window, bool isUpsampled)
     {
-        int padded = PaddedColumns(s.K), taps = window.R * window.S;
+        int padded = PaddedColumns(s.K), row = padded * s.C;
         var copy = PackedWeights.Of(filter).Turned;
-        if (copy.MustPack(this, s.C, WordsOf((long)s.C * taps, padded)))
+        if (copy.MustPack(this, (s.C, window.TapStep), WordsOf((long)window.R * window.S, row)))
         {
-            using var summed = Rent(isUpsampled ? (long)s.K * taps * s.C : 1);
+            using var summed = Rent(isUpsampled ? (long)s.K * window.R * window.S * s.C : 1);
             if (isUpsampled)
                 SumTaps(filter, s, summed.View);
             var source = isUpsampled ? summed.View : View(filter);
-            if (Device.Precision == Precision.Bf16)
-                Turn<BFloat16>(source, s.K, taps, s.C, padded, View(copy.Storage));
-            else
-                Turn<TensorFloat32>(source, s.K, taps, s.C, padded, View(copy.Storage));
+            for (int r = 0; r < Math.Min(window.TapStep, window.R); r++)
+            {
+                for (int c = 0; c < Math.Min(window.TapStep, window.S); c++)
+                {
+                    var taps = window with { FirstR = r, FirstS = c };
+                    if (Device.Precision == Precision.Bf16)
+                        Turn<BFloat16>(source, s, taps, padded, View(copy.Storage).SubView(WordsOf(taps.TapsBefore, row)));
+                    else
+                        Turn<TensorFloat32>(source, s, taps, padded, View(copy.Storage).SubView(WordsOf(taps.TapsBefore, row)));
+                }
+            }
         }
-        return new Operand(View(copy.Storage), padded, true);
+        // No tap at all may reach a class; there is nothing behind the last copy then.
+        long first = window.TapsH * window.TapsW == 0 ? 0 : WordsOf(window.TapsBefore, row);
+        return new Operand(View(copy.Storage).SubView(first), padded, true);
     }
 
     private bool MayStay(Tensor tensor, int columns)
@@ -119,11 +129,25 @@ internal sealed partial class GpuBackend
         _launcher.ForEach((long)rows * pieces, new PackKernel<TElement, TSource>(source, Divisor.Of(pieces), copy));
     }
 
-    private void Turn<TElement>(ArrayView<float> filter, int k, int taps, int c, int padded, ArrayView<float> copy)
+    private void Turn<TElement>(ArrayView<float> filter, in Conv2DShape s, in Conv2DGradientWindow window, int padded,
+        ArrayView<float> copy)
         where TElement : struct, ITileElement
     {
-        int pieces = padded >> TileLayout.PieceShift<TElement>();
-        _launcher.ForEach((long)pieces * taps * c, new TurnKernel<TElement>(filter, k, Divisor.Of(taps), Divisor.Of(c), pieces, copy));
+        int pieces = padded >> TileLayout.PieceShift<TElement>(), taps = window.TapsH * window.TapsW;
+        var source = new FilterTaps
+        {
+            Filter = filter,
+            K = s.K,
+            C = s.C,
+            R = window.R,
+            S = window.S,
+            TapsW = Divisor.Of(window.TapsW),
+            FirstR = window.FirstR,
+            FirstS = window.FirstS,
+            Step = window.TapStep,
+        };
+        _launcher.ForEach((long)pieces * taps * s.C,
+            new TurnKernel<TElement>(source, Divisor.Of(taps), Divisor.Of(s.C), pieces, copy));
     }
 
     /// <summary>Thread = 16 bytes of the copy: four values, or eight rounded to bfloat16; zeros past the source's columns.</summary>
@@ -143,9 +167,9 @@ internal sealed partial class GpuBackend
         }
     }
 
-    /// <summary>Thread = 16 bytes of [C, taps, K]; neighbours read neighbouring channels of the filter [K, taps, C].</summary>
-    internal readonly struct TurnKernel<TElement>(ArrayView<float> filter, int k, Divisor taps, Divisor channels, int pieces,
-        ArrayView<float> copy) : IElementKernel
+    /// <summary>Thread = 16 bytes of [C, taps, K]; neighbours read neighbouring channels of the filter.</summary>
+    internal readonly struct TurnKernel<TElement>(FilterTaps filter, Divisor taps, Divisor channels, int pieces, ArrayView<float> copy)
+        : IElementKernel
         where TElement : struct, ITileElement
     {
         public void Run(int i)
@@ -153,23 +177,39 @@ internal sealed partial class GpuBackend
             int rest = channels.Divide(i), piece = taps.Divide(rest);
             int channel = channels.Remainder(i, rest), tap = taps.Remainder(rest, piece);
             int first = piece << TileLayout.PieceShift<TElement>(), at = (((channel * taps.Value) + tap) * pieces) + piece;
-            var low = Read(first, tap, channel);
+            var low = filter.Read(first, tap, channel);
             if (TElement.ByteShift == 2)
                 copy.Cast<F4>()[at] = low;
             else
-                copy.Cast<BFloat16Piece>()[at] = BFloat16.Pack(low, Read(first + 4, tap, channel));
+                copy.Cast<BFloat16Piece>()[at] = BFloat16.Pack(low, filter.Read(first + 4, tap, channel));
+        }
+    }
+
+    /// <summary>Every Step-th tap of a filter [K, R, S, C] from (FirstR, FirstS) on.</summary>
+    internal struct FilterTaps
+    {
+        public ArrayView<float> Filter;
+        public int K;
+        public int C;
+        public int R;
+        public int S;
+
+        /// <summary>Such taps in a row.</summary>
+        public Divisor TapsW;
+
+        public int FirstR;
+        public int FirstS;
+        public int Step;
+
+        /// <summary>What four output channels have at a tap and an input channel; zero past the last one.</summary>
+        public readonly F4 Read(int k, int tap, int channel)
+        {
+            int row = TapsW.Divide(tap), r = FirstR + (Step * row), s = FirstS + (Step * TapsW.Remainder(tap, row));
+            int at = (((r * S) + s) * C) + channel;
+            return new() { X = ReadOne(k, at), Y = ReadOne(k + 1, at), Z = ReadOne(k + 2, at), W = ReadOne(k + 3, at) };
         }
 
-        private F4 Read(int first, int tap, int channel) => new()
-        {
-            X = ReadOne(first, tap, channel),
-            Y = ReadOne(first + 1, tap, channel),
-            Z = ReadOne(first + 2, tap, channel),
-            W = ReadOne(first + 3, tap, channel),
-        };
-
-        private float ReadOne(int index, int tap, int channel)
-            => index < k ? filter[(((index * taps.Value) + tap) * channels.Value) + channel] : 0;
+        private readonly float ReadOne(int k, int at) => k < K ? Filter[(k * R * S * C) + at] : 0;
     }
 
     /// <param name="values">Rows of <paramref name="columns"/> values of the precision's element.</param>
@@ -240,23 +280,23 @@ internal sealed partial class GpuBackend
     private sealed class PackedCopy : IDisposable
     {
         private Storage? _storage;
-        private int _columns;
+        private (int Columns, int TapStep) _layout;
 
         public Storage Storage => _storage!;
 
         public bool IsCurrent { private get; set; }
 
-        /// <summary>Whether the values must be copied for rows of this length; takes for granted that they then are.</summary>
-        public bool MustPack(Backend backend, int columns, long words)
+        /// <summary>Whether the values must be copied for this layout; takes for granted that they then are.</summary>
+        public bool MustPack(Backend backend, (int Columns, int TapStep) layout, long words)
         {
-            if (IsCurrent && _columns == columns)
+            if (IsCurrent && _layout == layout && _storage!.Count == words)
                 return false;
             if (_storage is null || _storage.Count != words)
             {
                 _storage?.Release();
                 _storage = backend.Allocate(words);
             }
-            _columns = columns;
+            _layout = layout;
             return IsCurrent = true;
         }
 

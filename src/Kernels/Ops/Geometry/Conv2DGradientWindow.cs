@@ -32,6 +32,9 @@ internal readonly record struct Conv2DGradientWindow(int H, int W, int FirstH, i
     /// <summary>Columns of taps that reach it.</summary>
     public int TapsW => Math.Max(0, (S - FirstS + TapStep - 1) / TapStep);
 
+    /// <summary>Taps of the classes before this one, by their first tap row, then their first tap column.</summary>
+    public int TapsBefore => (Before(FirstR, R) * S) + (TapsH * Before(FirstS, S));
+
     /// <summary>The pixels from (h, w) on in steps of the stride.</summary>
     public static Conv2DGradientWindow OfClass(in Conv2DShape s, int h, int w) => new(s.H, s.W, h, w, s.Stride, s.R, s.S,
         (h + s.PadH) % s.Stride, (w + s.PadW) % s.Stride, s.Stride, (h + s.PadH) / s.Stride, (w + s.PadW) / s.Stride, 1);
@@ -42,4 +45,7 @@ internal readonly record struct Conv2DGradientWindow(int H, int W, int FirstH, i
     /// </summary>
     public static Conv2DGradientWindow OfUpsampled(in Conv2DShape s)
         => new(s.H / 2, s.W / 2, 0, 0, 1, s.R + 1, s.S + 1, 0, 0, 1, 1 + s.PadH, 1 + s.PadW, 2);
+
+    /// <summary>Taps of a row or column of them whose class begins before the given one.</summary>
+    private int Before(int first, int taps) => (first * (taps / TapStep)) + Math.Min(first, taps % TapStep);
 }
