@@ -11,6 +11,22 @@ internal abstract partial class Backend
     /// <summary>y = epilogue(x ⋆ filter). x [N,H,W,C], filter [K,R,S,C], y K channels of [N,OutH,OutW,..].</summary>
     public abstract void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y);
 
+    /// <summary>y = SiLU(RMSNorm(x ⋆ filter + bias)), scaled and shifted in between.</summary>
+    /// <param name="s">Sizes of the convolution.</param>
+    /// <param name="x">[N,H,W,C].</param>
+    /// <param name="filter">[K,R,S,C].</param>
+    /// <param name="bias">[K], or null.</param>
+    /// <param name="gain">[K], of the norm.</param>
+    /// <param name="scaleShift">[N,2K]: scale then shift, or null.</param>
+    /// <param name="convolved">[N,OutH,OutW,K], what is normalised, which the gradient reads; null where nobody will.</param>
+    /// <param name="y">[N,OutH,OutW,K].</param>
+    public virtual void Conv2DRmsNormSilu(in Conv2DShape s, in Conv2DInput x, Tensor filter, Tensor? bias, Tensor gain,
+        Tensor? scaleShift, Tensor? convolved, Tensor y)
+    {
+        Conv2DForward(s, x, filter, new Epilogue(bias, null, Activation.None), ChannelSlice.Whole(convolved ?? y));
+        RmsNormForward(new RowShape(s.N, s.OutH * s.OutW, s.K), convolved ?? y, gain, scaleShift, silu: true, y);
+    }
+
     /// <summary>dx from dy [N,OutH,OutW,K] and the filter [K,R,S,C]; at least one of its tensors is wanted, and no two are one.</summary>
     public abstract void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx);
 
@@ -31,7 +47,7 @@ internal abstract partial class Backend
     /// <param name="gain">[C].</param>
     /// <param name="scaleShift">[N,2C]: scale then shift, or null.</param>
     /// <param name="silu">Whether SiLU follows.</param>
-    /// <param name="y">[N,P,C].</param>
+    /// <param name="y">[N,P,C]; may be x.</param>
     public abstract void RmsNormForward(in RowShape s, Tensor x, Tensor gain, Tensor? scaleShift, bool silu, Tensor y);
 
     /// <summary>Gradients of <see cref="RmsNormForward"/>; the norm is computed again from x.</summary>

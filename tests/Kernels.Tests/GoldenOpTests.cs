@@ -173,11 +173,8 @@ public sealed class GoldenOpTests(string id)
             : g.Tape.Add(inner, x));
     });
 
-    private static Tensor Block(GoldenCase g, Tensor x, string prefix, Tensor? scaleShift)
-    {
-        var projected = g.Tape.Conv2D(x, g[prefix + "proj.weight"], g[prefix + "proj.bias"]);
-        return g.Tape.RmsNormSilu(projected, g.Channels(prefix + "norm.g"), scaleShift);
-    }
+    private static Tensor Block(GoldenCase g, Tensor x, string prefix, Tensor? scaleShift) => g.Tape.Conv2DRmsNormSilu(x,
+        g[prefix + "proj.weight"], g[prefix + "proj.bias"], g.Channels(prefix + "norm.g"), scaleShift);
 
     private static Tensor ScaleAndShift(GoldenCase g)
     {

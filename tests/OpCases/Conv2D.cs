@@ -70,7 +70,44 @@ public static partial class Catalogue
         Slice("1x7, 65 channels", new(2, 7, 9, 16, 65, 1, 7, 1, 0, 3), (128, 1), Activation.Relu),
         Slice("3x3 at stride 2", new(1, 9, 11, 8, 48, 3, 3, 2, 0, 0), (16, 0)),
         Slice("3x3, four wide but for the first channel", new(1, 5, 7, 8, 8, 3, 3, 1, 1, 1), (2, 2)),
+        Normalised(Convolution("3x3", new(2, 3, 5, 3, 4, 3, 3, 1, 1, 1), bias: true, tiny: true), 4, scaleShift: true),
+        Normalised(Convolution("3x3, one channel", new(1, 5, 3, 3, 1, 3, 3, 1, 1, 1), bias: true, tiny: true), 1, floor: 1),
+        Normalised(Convolution("3x3, to 60 channels", new(2, 7, 5, 12, 60, 3, 3, 1, 1, 1), bias: true), 60),
+        Normalised(Convolution("3x3, to 64 channels", new(3, 5, 7, 16, 64, 3, 3, 1, 1, 1), bias: true), 64, scaleShift: true),
+        Normalised(Convolution("1x1, to 64 channels", new(1, 9, 9, 20, 64, 1, 1, 1, 0, 0)), 64, scaleShift: true),
+        Normalised(Convolution("3x3, to 100 channels", new(2, 5, 7, 8, 100, 3, 3, 1, 1, 1)), 100),
+        Normalised(Convolution("3x3, to 128 channels", new(2, 7, 5, 8, 128, 3, 3, 1, 1, 1), bias: true), 128, scaleShift: true),
+        Normalised(Convolution("3x3, to 129 channels", new(2, 5, 5, 8, 129, 3, 3, 1, 1, 1), bias: true), 129, scaleShift: true),
+        Normalised(Joined("3x3, to 64 channels", new(2, 7, 5, 48, 64, 3, 3, 1, 1, 1), 16, bias: true), 64, scaleShift: true),
+        Normalised(Upsampled("3x3, to 20 channels", new(1, 6, 10, 8, 20, 3, 3, 1, 1, 1), bias: true), 20, scaleShift: true),
+        Normalised(Convolution("3x3, NaN reaches its own windows only", new(2, 7, 5, 3, 8, 3, 3, 1, 1, 1), bias: true,
+            planted: [float.NaN]), 8, scaleShift: true),
+        Normalised(Convolution("3x3, rows of zeros", new(2, 7, 5, 4, 8, 3, 3, 1, 1, 1), planted: new float[2 * 7 * 5 * 4]), 8,
+            scaleShift: true),
     ];
+
+    /// <summary>A convolution, RMSNorm, scale-shift and SiLU as one op.</summary>
+    private static OpCase Normalised(OpCase convolution, int channels, bool scaleShift = false, double floor = 0)
+    {
+        int samples = convolution.Inputs[0].Shape[0], own = convolution.Inputs.Count;
+        bool isJoined = convolution.Inputs[1].Name != "filter", isUpsampled = convolution.Name.EndsWith("upsampled");
+        bool hasBias = convolution.Inputs[^1].Name == "bias", isNormal = convolution.HasGradient;
+        List<OpInput> inputs = [.. convolution.Inputs, Input("gain", [channels]) with { HasGradient = isNormal }];
+        if (scaleShift)
+            inputs.Add(Input("scaleShift", [samples, 2 * channels], -1, 1) with { HasGradient = isNormal });
+        return new OpCase($"{convolution.Name}, normalised{(scaleShift ? ", scaled and shifted" : "")}", inputs,
+            (tape, t) =>
+            {
+                Conv2DInput x = isJoined ? Conv2DInput.Concat(t[0], t[1]) : isUpsampled ? Conv2DInput.NearestUpsample(t[0]) : t[0];
+                return tape.Conv2DRmsNormSilu(x, t[isJoined ? 2 : 1], hasBias ? t[own - 1] : null, t[own], scaleShift ? t[own + 1] : null);
+            },
+            v =>
+            {
+                double[] convolved = convolution.Reference(v[..own]);
+                var norm = RootMeanSquare("", [samples, convolved.Length / samples / channels, channels], silu: true, scaleShift);
+                return norm.Reference([convolved, .. v[own..]]);
+            }) { Tiny = convolution.Tiny, GradientFloor = floor };
+    }
 
     private static OpCase Slice(string name, Conv2DShape s, (int, int) beside, Activation activation = Activation.None, bool tiny = false)
         => IntoSlice(Convolution(name, s, bias: true, activation: activation, tiny: tiny), [s.N, s.OutH, s.OutW, s.K], beside,

@@ -20,11 +20,11 @@ internal sealed partial class GpuBackend
         var staged = s with { C = images.Channels };
         bool isFourWide = IsFourWide(s.K | y.First | y.Stride, y.Tensor, epilogue.Bias, epilogue.Residual);
         if (isFourWide && images.IsFourWide && weights.IsFourWide)
-            Conv2DForwardImplicitGemm<FourWide, FourWide>(staged, images, weights, epilogue, y);
+            Conv2DForwardImplicitGemm<FourWide, EpilogueResult<FourWide>>(staged, images, weights, Result<FourWide>(s, epilogue, y));
         else if (UsesTiles)
-            Conv2DForwardImplicitGemm<FourWide, OneWide>(staged, images, weights, epilogue, y);
+            Conv2DForwardImplicitGemm<FourWide, EpilogueResult<OneWide>>(staged, images, weights, Result<OneWide>(s, epilogue, y));
         else
-            Conv2DForwardImplicitGemm<OneWide, OneWide>(staged, images, weights, epilogue, y);
+            Conv2DForwardImplicitGemm<OneWide, EpilogueResult<OneWide>>(staged, images, weights, Result<OneWide>(s, epilogue, y));
     }
 
     public override void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
@@ -43,52 +43,46 @@ internal sealed partial class GpuBackend
             Conv2DBackwardFilterImplicitGemm<OneWide, OneWide>(s, images, gradient, dFilter);
     }
 
-    private void Conv2DForwardImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand filter,
-        in Epilogue epilogue, in ChannelSlice y)
+    private static EpilogueResult<TWidth> Result<TWidth>(in Conv2DShape s, in Epilogue epilogue, in ChannelSlice y)
         where TWidth : struct, IAccessWidth
-        where TResultWidth : struct, IAccessWidth
+        => new()
+        {
+            Values = View(y.Tensor),
+            Lines = s.Pixels,
+            Columns = s.K,
+            Stride = y.Stride,
+            First = y.First,
+            Bias = View(epilogue.Bias ?? y.Tensor),
+            HasBias = epilogue.Bias is null ? 0 : 1,
+            Residual = View(epilogue.Residual ?? y.Tensor),
+            HasResidual = epilogue.Residual is null ? 0 : 1,
+            Activation = (int)epilogue.Activation,
+        };
+
+    /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
+    private void Conv2DForwardImplicitGemm<TWidth, TResult>(in Conv2DShape s, ImageOperand images, Operand filter, TResult result,
+        TileSize? tile = null)
+        where TWidth : struct, IAccessWidth
+        where TResult : struct, IResult
     {
         var weights = new MatrixSource<TWidth> { Matrix = filter.Values, Rows = s.K, Columns = s.Depth };
+        var product = Product(s.Pixels, s.K, s.Depth);
         if (images.IsUpsampled)
         {
-            Conv2DForwardImplicitGemm<UpsampledPatchSource<TWidth>, TWidth, TResultWidth>(s, UpsampledPatches<TWidth>(s, images), weights,
-                epilogue, y);
+            Multiply<UpsampledPatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, TResult>(
+                UpsampledPatches<TWidth>(s, images), weights, result, product, tile);
         }
         else if (images.AreJoined)
         {
-            Conv2DForwardImplicitGemm<JoinedPatchSource<TWidth>, TWidth, TResultWidth>(s, JoinedPatches<TWidth>(s, images), weights,
-                epilogue, y);
+            Multiply<JoinedPatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, TResult>(
+                JoinedPatches<TWidth>(s, images), weights, result, product, tile);
         }
         else
         {
-            Conv2DForwardImplicitGemm<PatchSource<TWidth>, TWidth, TResultWidth>(s, Patches<TWidth>(s, images), weights,
-                epilogue, y);
+            Multiply<PatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, TResult>(
+                Patches<TWidth>(s, images), weights, result, product, tile);
         }
     }
-
-    /// <summary>Lines are output pixels, columns are output channels, depth runs over taps and input channels.</summary>
-    private void Conv2DForwardImplicitGemm<TPatches, TWidth, TResultWidth>(in Conv2DShape s, TPatches patches, MatrixSource<TWidth> filter,
-        in Epilogue epilogue, in ChannelSlice y)
-        where TPatches : struct, IOperandSource
-        where TWidth : struct, IAccessWidth
-        where TResultWidth : struct, IAccessWidth
-        => Multiply<TPatches, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, EpilogueResult<TResultWidth>>(
-            patches,
-            filter,
-            new EpilogueResult<TResultWidth>
-            {
-                Values = View(y.Tensor),
-                Lines = s.Pixels,
-                Columns = s.K,
-                Stride = y.Stride,
-                First = y.First,
-                Bias = View(epilogue.Bias ?? y.Tensor),
-                HasBias = epilogue.Bias is null ? 0 : 1,
-                Residual = View(epilogue.Residual ?? y.Tensor),
-                HasResidual = epilogue.Residual is null ? 0 : 1,
-                Activation = (int)epilogue.Activation,
-            },
-            Product(s.Pixels, s.K, s.Depth));
 
     /// <summary>
     /// Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch. A small filter leaves too

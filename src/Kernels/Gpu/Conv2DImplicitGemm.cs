@@ -44,8 +44,19 @@ internal struct RowsAreDepth : IOperandOrder
 /// <summary>Where sums go.</summary>
 internal interface IResult
 {
+    /// <summary>Whether lines are normalised as they are written. Then a line lies whole in one tile of <see cref="TileGemm"/>.</summary>
+    static abstract bool NormalisesLines { get; }
+
+    /// <summary>How; not asked for where <see cref="NormalisesLines"/> is false.</summary>
+    LineNorm Norm { get; }
+
     /// <summary>Takes four sums of columns column..column+3; those outside the extents are to be dropped.</summary>
-    void Write(int slice, int line, int column, F4 sums);
+    /// <param name="slice">Which product.</param>
+    /// <param name="line">Of the tile, in the product.</param>
+    /// <param name="column">A multiple of four.</param>
+    /// <param name="sums">Of four columns.</param>
+    /// <param name="factor">What <see cref="Norm"/> multiplies the line by.</param>
+    void Write(int slice, int line, int column, F4 sums, float factor);
 }
 
 /// <summary>What one launch of <see cref="ImplicitGemm"/> is given.</summary>
@@ -204,6 +215,6 @@ internal static class ImplicitGemm
         shared[at + 136] = high.High;
         Group.Barrier();
         for (int piece = thread; piece < 256; piece += Threads)
-            result.Write(slice, firstLine + ((piece >> 4) << 2), firstColumn + ((piece & 15) << 2), shared[piece]);
+            result.Write(slice, firstLine + ((piece >> 4) << 2), firstColumn + ((piece & 15) << 2), shared[piece], 1);
     }
 }

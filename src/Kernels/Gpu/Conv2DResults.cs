@@ -14,7 +14,11 @@ internal struct MatrixResult<TWidth> : IResult
     /// <summary>1 to add, 0 to overwrite.</summary>
     public int Accumulate;
 
-    public readonly void Write(int slice, int line, int column, F4 sums)
+    public static bool NormalisesLines => false;
+
+    public readonly LineNorm Norm => default;
+
+    public readonly void Write(int slice, int line, int column, F4 sums, float factor)
     {
         if (line < Lines)
             ResultRow<TWidth>.Put(Values, (slice * SliceStride) + (line * Columns), column, Columns, sums, Accumulate);
@@ -48,7 +52,11 @@ internal struct PixelResult<TWidth> : IResult
     /// <summary>Those after them; none where there is one image.</summary>
     public PixelChannels Second;
 
-    public readonly void Write(int slice, int line, int column, F4 sums)
+    public static bool NormalisesLines => false;
+
+    public readonly LineNorm Norm => default;
+
+    public readonly void Write(int slice, int line, int column, F4 sums, float factor)
     {
         if (line >= Lines)
             return;
@@ -110,7 +118,11 @@ internal struct EpilogueResult<TWidth> : IResult
     /// <summary><see cref="Kernels.Activation"/> as a number.</summary>
     public int Activation;
 
-    public readonly void Write(int slice, int line, int column, F4 sums)
+    public static bool NormalisesLines => false;
+
+    public readonly LineNorm Norm => default;
+
+    public readonly void Write(int slice, int line, int column, F4 sums, float factor)
     {
         if (line >= Lines)
             return;

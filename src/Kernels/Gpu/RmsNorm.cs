@@ -43,21 +43,34 @@ internal sealed partial class GpuBackend
         /// <summary>Gain and modulation together.</summary>
         public float Scale(int n, int channel) => gain[channel] * Modulation(n, channel);
 
-        public float Apply(int n, int channel, float normalised)
-        {
-            float v = Linear(n, channel, normalised);
-            return silu != 0 ? KernelMath.Silu(v) : v;
-        }
+        public float Apply(int n, int channel, float normalised) => Activate(Linear(n, channel, normalised));
 
         /// <summary>The derivative of the activation.</summary>
         public float Slope(int n, int channel, float normalised)
             => silu != 0 ? KernelMath.SiluSlope(Linear(n, channel, normalised)) : 1;
+
+        /// <summary>Four neighbouring channels at once; c is a multiple of four, and the memory is aligned to it.</summary>
+        public F4 ApplyFour(int n, int channel, F4 normalised)
+        {
+            var scale = gain.Cast<F4>()[channel >> 2];
+            if (modulated != 0)
+                scale = F4.Multiply(scale, F4.Add(scaleShift.Cast<F4>()[((n * 2 * c) + channel) >> 2], F4.Of(1)));
+            var v = F4.Multiply(normalised, scale);
+            if (modulated != 0)
+                v = F4.Add(v, scaleShift.Cast<F4>()[((((2 * n) + 1) * c) + channel) >> 2]);
+            return new F4 { X = Activate(v.X), Y = Activate(v.Y), Z = Activate(v.Z), W = Activate(v.W) };
+        }
+
+        /// <summary>What a row is multiplied by, from the sum of its squares.</summary>
+        public float Factor(float squares) => RmsNormFactor(MathF.Sqrt(squares), c);
 
         private float Linear(int n, int channel, float normalised)
         {
             float v = normalised * Scale(n, channel);
             return modulated != 0 ? v + scaleShift[(((2 * n) + 1) * c) + channel] : v;
         }
+
+        private float Activate(float v) => silu != 0 ? KernelMath.Silu(v) : v;
     }
 
     internal readonly record struct RmsNormForwardArgs(RowReduction Lanes, int P, int C, ArrayView<float> X, RmsNormAfter After,

@@ -24,6 +24,36 @@ public sealed partial class Tape
         return Conv2D(shape, outputShape, x, filter, bias, residual, activation);
     }
 
+    /// <summary>Convolves images at their size and applies RMSNorm, an optional scale-shift and SiLU: a U-Net block.</summary>
+    /// <param name="x">[N, H, W, C]: a tensor, or others that are read as one, see <see cref="Conv2DInput"/>.</param>
+    /// <param name="filter">[K, R, S, C], R and S odd.</param>
+    /// <param name="bias">[K], or null.</param>
+    /// <param name="gain">[K], the learned scale of the norm.</param>
+    /// <param name="scaleShift">[N, 2K]: multiplies by (scale + 1) and adds shift per sample; or null.</param>
+    /// <returns>[N, H, W, K].</returns>
+    /// <exception cref="ShapeException">As of <see cref="Conv2D(Conv2DInput, Tensor, Tensor, int, int?, int?, Tensor, Activation)"/> and
+    /// <see cref="RmsNormSilu"/>, or the filter's size is even.</exception>
+    /// <remarks>denoising-diffusion-pytorch, Block: <see cref="RmsNormSilu"/> of a convolution, bit for bit. What the convolution alone
+    /// gives is written only where the tape records. Gradients: x, filter, bias, gain, scaleShift.</remarks>
+    public Tensor Conv2DRmsNormSilu(Conv2DInput x, Tensor filter, Tensor? bias, Tensor gain, Tensor? scaleShift = null)
+    {
+        const string Op = nameof(Conv2DRmsNormSilu);
+        ArgumentNullException.ThrowIfNull(gain);
+        var shape = CheckConv2D(Op, x, filter, bias, stride: 1, padHeight: null, padWidth: null);
+        Check.That((shape.R & shape.S & 1) == 1, nameof(filter), filter.Shape, "odd in height and width", Op);
+        Check.Shape(gain, [shape.K], "[K]");
+        if (scaleShift is not null)
+            Check.Shape(scaleShift, [shape.N, 2 * shape.K], "[N, 2K]");
+        Shape outputShape = [shape.N, shape.OutH, shape.OutW, shape.K];
+        var y = New(outputShape);
+        var convolved = Recording ? New(outputShape) : null;
+        Backend.Conv2DRmsNormSilu(shape, x, filter, bias, gain, scaleShift, convolved, y);
+        if (convolved is null)
+            return y;
+        RecordConv2D(shape, x, filter, bias, null, convolved);
+        return RecordRmsNorm(RowShape.Of(convolved), convolved, gain, scaleShift, silu: true, y);
+    }
+
     /// <summary>Convolves images into some channels of a given tensor: a branch of a network without a concatenation after it.</summary>
     /// <param name="y">K channels of a tensor [N, OutH, OutW, ..]; the others are left alone.</param>
     /// <param name="x">[N, H, W, C].</param>
@@ -87,7 +117,17 @@ public sealed partial class Tape
     {
         var y = New(outputShape);
         Backend.Conv2DForward(shape, x, filter, new Epilogue(bias, residual, Recording ? Activation.None : activation), y);
-        Record(y, [x.First, x.Second, filter, bias, residual], [x.First, x.Second, filter], (gradients, dy) =>
+        RecordConv2D(shape, x, filter, bias, residual, y);
+        return !Recording ? y : activation switch
+        {
+            Activation.Relu => Relu(y),
+            Activation.Silu => Silu(y),
+            _ => y,
+        };
+    }
+
+    private void RecordConv2D(Conv2DShape shape, Conv2DInput x, Tensor filter, Tensor? bias, Tensor? residual, Tensor y)
+        => Record(y, [x.First, x.Second, filter, bias, residual], [x.First, x.Second, filter], (gradients, dy) =>
         {
             if (gradients.Wants(filter))
                 Backend.Conv2DBackwardFilter(shape, x, dy, gradients.To(filter));
@@ -96,13 +136,6 @@ public sealed partial class Tape
             Conv2DBackwardInput(shape, x, filter, gradients, dy);
             gradients.Donate(dy, residual);
         });
-        return !Recording ? y : activation switch
-        {
-            Activation.Relu => Relu(y),
-            Activation.Silu => Silu(y),
-            _ => y,
-        };
-    }
 
     private void Conv2DBackwardInput(Conv2DShape shape, in Conv2DInput x, Tensor filter, Gradients gradients, Tensor dy)
     {

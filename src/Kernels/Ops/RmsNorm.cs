@@ -29,7 +29,10 @@ public sealed partial class Tape
             Check.Shape(scaleShift, [shape.N, 2 * shape.C], "[N, 2C]");
         var y = New(x.Shape);
         Backend.RmsNormForward(shape, x, gain, scaleShift, silu, y);
-        return Record(y, [x, gain, scaleShift], [x, gain, scaleShift], (gradients, dy) => Backend.RmsNormBackward(shape, x, gain,
-            scaleShift, silu, dy, gradients.To(x), gradients.To(gain), gradients.To(scaleShift)));
+        return RecordRmsNorm(shape, x, gain, scaleShift, silu, y);
     }
+
+    private Tensor RecordRmsNorm(RowShape shape, Tensor x, Tensor gain, Tensor? scaleShift, bool silu, Tensor y)
+        => Record(y, [x, gain, scaleShift], [x, gain, scaleShift], (gradients, dy) => Backend.RmsNormBackward(shape, x, gain,
+            scaleShift, silu, dy, gradients.To(x), gradients.To(gain), gradients.To(scaleShift)));
 }

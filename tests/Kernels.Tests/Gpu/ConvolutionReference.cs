@@ -46,14 +46,14 @@ internal sealed class ConvolutionReference
     /// <summary>Sums, and the sums of their terms' magnitudes.</summary>
     internal sealed class Sums(int length)
     {
-        private readonly double[] _magnitudes = new double[length];
+        public double[] Magnitudes { get; } = new double[length];
 
         public double[] Values { get; } = new double[length];
 
         public void Add(int i, double term)
         {
             Values[i] += term;
-            _magnitudes[i] += Math.Abs(term);
+            Magnitudes[i] += Math.Abs(term);
         }
 
         /// <summary>The largest deviation relative to the magnitudes; infinite where a value is NaN.</summary>
@@ -63,7 +63,7 @@ internal sealed class ConvolutionReference
             for (int i = 0; i < length; i++)
             {
                 double expected = epilogue is null ? Values[i] : epilogue(i, Values[i]);
-                double deviation = Math.Abs(values[i] - expected) / (_magnitudes[i] + (epilogue is null ? 1e-30 : 4));
+                double deviation = Math.Abs(values[i] - expected) / (Magnitudes[i] + (epilogue is null ? 1e-30 : 4));
                 worst = double.IsNaN(deviation) ? double.PositiveInfinity : Math.Max(worst, deviation);
             }
             return worst;

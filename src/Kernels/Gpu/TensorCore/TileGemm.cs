@@ -105,13 +105,16 @@ internal static class TileGemm
             Group.Barrier();
             TTile.Spill<TLeftOrder>(memory, fragment, word);
             Group.Barrier();
-            for (int i = Group.IdxX; i < 32 << (TShape.ColumnShift - 2); i += TileLayout.Threads)
+            if (TResult.NormalisesLines)
+                TileLines.Measure<TElement>(memory.Shared, result.Norm, pitch);
+            for (int i = Group.IdxX; i < TileLayout.SpilledLines << (TShape.ColumnShift - 2); i += TileLayout.Threads)
             {
                 int spilled = i >> (TShape.ColumnShift - 2);
                 int column = (i & ((1 << (TShape.ColumnShift - 2)) - 1)) << 2;
                 int line = ((spilled >> 4) << TileShape<TShape>.LinesOfWarpShift) + (fragment << 4) + (spilled & 15);
                 var sums = F4.Scale(memory.Shared[((spilled * pitch) + column) >> 2], TElement.Correction);
-                result.Write(slice, firstLine + line, firstColumn + column, sums);
+                float factor = TResult.NormalisesLines ? TileLines.Factor(memory.Shared, pitch, spilled) : 1;
+                result.Write(slice, firstLine + line, firstColumn + column, sums, factor);
             }
         }
     }

@@ -89,6 +89,9 @@ internal static class TileLayout
     /// <summary>Bytes from the first half of a stage's depth to the second in a panel stored depth by depth.</summary>
     public static int HalfPanel(int half, int extentShift) => (HalfStageBytes * half) << extentShift;
 
+    /// <summary>Lines of sums that lie in shared memory at a time: 16 of each row of warps.</summary>
+    public const int SpilledLines = 32;
+
     /// <summary>The line of 16 that a lane's first two sums of a fragment belong to.</summary>
     public static int SpillLine<TElement, TOrder>(int lane)
         where TElement : struct, ITileElement
