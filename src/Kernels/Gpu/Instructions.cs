@@ -160,14 +160,14 @@ internal static class InstructionText
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(code, "left", fragments, stage, half);
         else if (TElement.ByteShift == 1)
-            LoadTransposed(code, "left", fragments, stage, half, TShape.LineShift);
+            LoadTransposed<TElement>(code, "left", fragments, stage, half);
         else
         {
             // A fragment's four registers: two lines at depth t, then both at depth t + 4.
             for (int i = 0; i < fragments; i++)
             {
-                int first = TileLayout.Repeat(64 * i) + TileLayout.HalfPanel(half, TShape.LineShift);
-                int far = first + (4 * sizeof(float) << TShape.LineShift);
+                int first = TileLayout.Repeat<TElement>(64 * i) + TileLayout.HalfBlock<TElement>(half);
+                int far = first + (4 * TileLayout.RowBytes);
                 Write(code, $"{{ .reg .u32 s; add.u32 s, {At("left", 64 * i)}, {stage}; "
                     + $"ld.shared.v2.b32 {List("left", 4 * i, 2)}, [s+{first}]; "
                     + $"ld.shared.v2.b32 {List("left", (4 * i) + 2, 2)}, [s+{far}]; }}");
@@ -186,14 +186,14 @@ internal static class InstructionText
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(code, "right", fragments / 2, stage, half);
         else if (TElement.ByteShift == 1)
-            LoadTransposed(code, "right", fragments / 2, stage, half, TShape.ColumnShift);
+            LoadTransposed<TElement>(code, "right", fragments / 2, stage, half);
         else
         {
             // Two registers: a column at depth t and at depth t + 4.
             for (int i = 0; i < fragments; i++)
             {
-                int first = TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, TShape.ColumnShift);
-                int far = first + (4 * sizeof(float) << TShape.ColumnShift);
+                int first = TileLayout.Repeat<TElement>(32 * i) + TileLayout.HalfBlock<TElement>(half);
+                int far = first + (4 * TileLayout.RowBytes);
                 Write(code, $"{{ .reg .u32 s; add.u32 s, {At("right", 32 * i)}, {stage}; "
                     + $"ld.shared.b32 right{2 * i}, [s+{first}]; ld.shared.b32 right{(2 * i) + 1}, [s+{far}]; }}");
             }
@@ -247,13 +247,14 @@ internal static class InstructionText
     }
 
     /// <summary>The same of 16-bit values whose depth lies in rows: each matrix is turned on its way.</summary>
-    private static void LoadTransposed(PTXCodeGenerator code, string bank, int count, string stage, int half, int extentShift)
+    private static void LoadTransposed<TElement>(PTXCodeGenerator code, string bank, int count, string stage, int half)
+        where TElement : struct, ITileElement
     {
         for (int i = 0; i < count; i++)
         {
             Write(code, $"{{ .reg .u32 s; add.u32 s, {At(bank, 32 * i)}, {stage}; "
                 + $"ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {List(bank, 4 * i, 4)}, "
-                + $"[s+{TileLayout.Repeat(32 * i) + TileLayout.HalfPanel(half, extentShift)}]; }}");
+                + $"[s+{TileLayout.Repeat<TElement>(32 * i) + TileLayout.HalfBlock<TElement>(half)}]; }}");
         }
     }
 

@@ -13,6 +13,9 @@ internal struct EmulatedTile<TShape, TElement> : ITile
     where TShape : struct, ITileShape
     where TElement : struct, ITileElement
 {
+    /// <summary>Words from a depth to the one that follows after four, in a panel stored depth by depth.</summary>
+    private const int FourRows = TileLayout.RowBytes;
+
     private static int LeftRegisters => 4 * TileShape<TShape>.LeftFragments;
 
     private static int RegistersOfLane => LeftRegisters + (2 * TileShape<TShape>.RightFragments);
@@ -69,14 +72,14 @@ internal struct EmulatedTile<TShape, TElement> : ITile
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(memory, 0, 0, fragments, address ^ (TileLayout.HalfStageBytes * half));
         else if (TElement.ByteShift == 1)
-            LoadTransposed(memory, 0, 0, fragments, address + TileLayout.HalfPanel(half, TShape.LineShift));
+            LoadTransposed(memory, 0, 0, fragments, address + TileLayout.HalfBlock<TElement>(half));
         else
         {
             for (int i = 0; i < fragments; i++)
             {
-                int word = Word(address, 64 * i, half, TShape.LineShift);
+                int word = Word(address, 64 * i, half);
                 LoadWords(memory, 4 * i, 1, word);
-                LoadWords(memory, (4 * i) + 2, 1, word + (4 << TShape.LineShift));
+                LoadWords(memory, (4 * i) + 2, 1, word + FourRows);
             }
         }
     }
@@ -89,13 +92,12 @@ internal struct EmulatedTile<TShape, TElement> : ITile
             LoadMatrices(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address ^ (TileLayout.HalfStageBytes * half));
         else if (TElement.ByteShift == 1)
         {
-            LoadTransposed(memory, TileLayout.Threads, LeftRegisters, fragments >> 1,
-                address + TileLayout.HalfPanel(half, TShape.ColumnShift));
+            LoadTransposed(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address + TileLayout.HalfBlock<TElement>(half));
         }
         else
         {
             for (int i = 0; i < fragments; i++)
-                LoadWords(memory, LeftRegisters + (2 * i), 4 << TShape.ColumnShift, Word(address, 32 * i, half, TShape.ColumnShift));
+                LoadWords(memory, LeftRegisters + (2 * i), FourRows, Word(address, 32 * i, half));
         }
     }
 
@@ -166,7 +168,10 @@ internal struct EmulatedTile<TShape, TElement> : ITile
     }
 
     private static uint Half(TileMemory memory, int address, int index, int value)
-        => memory.Shared.Cast<ushort>()[(((address ^ TileLayout.Spread(32 * index)) + TileLayout.Repeat(32 * index)) >> 1) + value];
+    {
+        int matrix = (address ^ TileLayout.Spread(32 * index)) + TileLayout.Repeat<TElement>(32 * index);
+        return memory.Shared.Cast<ushort>()[(matrix >> 1) + value];
+    }
 
     /// <summary>ld.shared: this lane's word, and the one that lies <paramref name="step"/> words behind it.</summary>
     private static void LoadWords(TileMemory memory, int register, int step, int word)
@@ -176,8 +181,8 @@ internal struct EmulatedTile<TShape, TElement> : ITile
         memory.Fragments[Register(register + 1, Group.IdxX & 31)] = words[word + step];
     }
 
-    private static int Word(int address, int bytes, int half, int extentShift)
-        => ((address ^ TileLayout.Spread(bytes)) + TileLayout.Repeat(bytes) + TileLayout.HalfPanel(half, extentShift)) >> 2;
+    private static int Word(int address, int bytes, int half)
+        => ((address ^ TileLayout.Spread(bytes)) + TileLayout.Repeat<TElement>(bytes) + TileLayout.HalfBlock<TElement>(half)) >> 2;
 
     private static int Register(int index, int lane) => ((Group.IdxX >> 5) * RegistersOfLane * 32) + (index << 5) + lane;
 }

@@ -52,7 +52,7 @@ internal static class TileCopy<TElement, TSource, TOrder>
             (index, step) = (first + ((Group.IdxX & 7) << pieceShift), 8 << pieceShift);
             places.Depth = TTile.Hold(Group.IdxX >> 3);
         }
-        places.Target = TTile.Hold(panel + TileLayout.CopyTarget<TElement, TOrder>(Group.IdxX, extentShift));
+        places.Target = TTile.Hold(panel + TileLayout.CopyTarget<TElement, TOrder>(Group.IdxX));
         int count = Places(extentShift);
         places.P0 = Place(source, slice, index);
         if (count > 1)
@@ -85,11 +85,12 @@ internal static class TileCopy<TElement, TSource, TOrder>
                 LinesOfPass * TileLayout.LineBytes, extentShift);
             return;
         }
-        CopyPlaces<TTile>(memory, source, places, source.Row(slice, WithinDepth(along, end)), target, 128, extentShift);
+        CopyPlaces<TTile>(memory, source, places, source.Row(slice, WithinDepth(along, end)), target, TileLayout.BlockBytes<TElement>(),
+            extentShift);
         if (TileLayout.StageDepth<TElement>() > RowsOfPass)
         {
             CopyPlaces<TTile>(memory, source, places, source.Row(slice, WithinDepth(along + RowsOfPass, end)),
-                target + (RowsOfPass << (extentShift + TElement.ByteShift)), 128, extentShift);
+                target + (RowsOfPass * TileLayout.RowBytes), TileLayout.BlockBytes<TElement>(), extentShift);
         }
     }
 
@@ -117,7 +118,7 @@ internal static class TileCopy<TElement, TSource, TOrder>
         var column = TOrder.ColumnsAreDepth ? along : place;
         bool isInside = source.IsInside(row, column);
         if (!TOrder.ColumnsAreDepth && TSource.AreColumnsNeighbours)
-            TTile.Copy(memory, target, source.ValuesOf(column), source.Offset(row, places.P0), 128 * pass, isInside);
+            TTile.Copy(memory, target, source.ValuesOf(column), source.Offset(row, places.P0), TileLayout.RowBytes * pass, isInside);
         else
             TTile.Copy(memory, target, source.ValuesOf(column), source.Offset(row, column), 0, isInside);
     }

@@ -52,8 +52,8 @@ internal static class TileGemm
         int warpLine = (warp >> 1) << TileShape<TShape>.LinesOfWarpShift;
         int warpColumn = (warp & 1) << TileShape<TShape>.ColumnsOfWarpShift;
         memory = TTile.Anchor(memory,
-            TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine, TShape.LineShift),
-            rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn, TShape.ColumnShift));
+            TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine),
+            rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn));
         int use = 0, fill = (TileLayout.Stages - 1) * TileShape<TShape>.StageBytes;
         for (int depth = begin; depth < end; depth += stageDepth)
         {
