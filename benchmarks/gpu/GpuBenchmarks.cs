@@ -75,10 +75,11 @@ parts:
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < parts.Count; i++)
         {
+            results.Write(file, parts[i..].Select(part => part.Name));
             double left = Math.Max(0, seconds - Stopwatch.GetElapsedTime(start).TotalSeconds);
             run.Do(parts[i].Name, left * parts[i].Weight / parts[i..].Sum(part => part.Weight), parts[i].Run);
-            results.Write(file);
         }
+        results.Write(file, []);
         return results.Gaps.Any(gap => gap.Failed) ? 1 : 0;
 
         int Refuse(string reason)

@@ -10,54 +10,50 @@ internal static class GpuReport
 {
     private const string Missing = "not measured";
     private const string Usage = "usage: benchmarks gpu-report [--tests FILE] [--ours FILE]... [--pytorch FILE] "
-        + "[--markdown FILE] [--json FILE]: files that are not there were not measured";
+        + "[--markdown FILE] [--json FILE] [--note TEXT]...: files that are not there were not measured";
 
     private static readonly string[] Precisions = ["tf32", "bf16", "float32", "float64"];
     private static readonly string[] KernelParts = ["convolution", "matmul", "root", "tiles"];
 
     /// <summary>Prints and writes a report.</summary>
     /// <param name="args">See the usage.</param>
-    /// <returns>0; 1 where a part of the work failed, 2 where the arguments or a file are wrong.</returns>
+    /// <returns>0; 1 where a part of the work failed, 2 where the arguments are wrong.</returns>
     public static int Run(string[] args)
     {
         string? markdown = null, json = null;
+        var notes = new List<string>();
         JsonNode? tests = null;
         GpuResults ours = new() { Engine = "this library" }, torch = new() { Engine = "PyTorch" };
-        try
+        for (int i = 0; i < args.Length; i += 2)
         {
-            for (int i = 0; i < args.Length; i += 2)
+            string value = i + 1 < args.Length ? args[i + 1] : "";
+            switch (args[i])
             {
-                string file = i + 1 < args.Length ? args[i + 1] : "";
-                switch (args[i])
-                {
-                    case "--tests":
-                        tests = File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file)) : null;
-                        break;
-                    case "--ours":
-                        ours = Join(ours, file);
-                        break;
-                    case "--pytorch":
-                        torch = Join(torch, file);
-                        break;
-                    case "--markdown":
-                        markdown = file;
-                        break;
-                    case "--json":
-                        json = file;
-                        break;
-                    default:
-                        Console.Error.WriteLine(Usage);
-                        return 2;
-                }
+                case "--tests":
+                    tests = Tests(value);
+                    break;
+                case "--ours":
+                    ours = Join(ours, value);
+                    break;
+                case "--pytorch":
+                    torch = Join(torch, value);
+                    break;
+                case "--note":
+                    notes.Add(value);
+                    break;
+                case "--markdown":
+                    markdown = value;
+                    break;
+                case "--json":
+                    json = value;
+                    break;
+                default:
+                    Console.Error.WriteLine(Usage);
+                    return 2;
             }
         }
-        catch (JsonException error)
-        {
-            Console.Error.WriteLine(error.Message);
-            return 2;
-        }
         var targets = Targets(ours.Rows, torch.Rows).ToList();
-        string text = Text(ours, torch, tests, targets);
+        string text = Text(ours, torch, tests, notes, targets);
         Console.Write(text);
         if (markdown is not null)
             File.WriteAllText(markdown, text);
@@ -65,6 +61,7 @@ internal static class GpuReport
         {
             var root = new JsonObject
             {
+                ["notes"] = new JsonArray([.. notes.Select(note => (JsonNode)note)]),
                 ["tests"] = tests,
                 ["ours"] = JsonSerializer.SerializeToNode(ours.ToJson()),
                 ["pytorch"] = torch.Device.Length == 0 ? null : JsonSerializer.SerializeToNode(torch.ToJson()),
@@ -122,11 +119,32 @@ internal static class GpuReport
         }
     }
 
+    private static JsonNode? Tests(string file)
+    {
+        try
+        {
+            return File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file)) : null;
+        }
+        catch (JsonException)
+        {
+            return null; // cut off: as if the tests had not run, which the report then says
+        }
+    }
+
     private static GpuResults Join(GpuResults all, string file)
     {
         if (!File.Exists(file))
             return all;
-        var more = GpuResults.Read(file);
+        GpuResults more;
+        try
+        {
+            more = GpuResults.Read(file);
+        }
+        catch (JsonException error)
+        {
+            // One file that was cut off must not lose the others.
+            return all with { Gaps = [.. all.Gaps, new GpuGap(file, error.Message, Failed: true)] };
+        }
         return all with
         {
             Device = more.Device,
@@ -137,7 +155,7 @@ internal static class GpuReport
         };
     }
 
-    private static string Text(GpuResults ours, GpuResults torch, JsonNode? tests, List<Target> targets)
+    private static string Text(GpuResults ours, GpuResults torch, JsonNode? tests, List<string> notes, List<Target> targets)
     {
         var text = new StringBuilder("\n# Results of one GPU\n\n");
         foreach (var engine in new[] { ours, torch })
@@ -148,6 +166,8 @@ internal static class GpuReport
         }
         text.AppendLine(tests is null ? $"- tests: {Missing}"
             : $"- tests: {tests["passed"]} passed, {tests["failed"]} failed, {tests["skipped"]} skipped on {tests["gpu"]}");
+        foreach (string note in notes)
+            text.AppendLine($"- {note}");
         if (ours.Quick)
             text.AppendLine("- **quick: sizes to try the program out; the figures say nothing of the device**");
         foreach (var gap in ours.Gaps.Concat(torch.Gaps))

@@ -73,12 +73,15 @@ internal sealed record GpuResults
         ?? throw new JsonException($"{file}: is empty, expected the results of an engine");
 
     /// <summary>Writes a file in one step, so that a run which dies leaves what it had.</summary>
-    public void Write(string file)
+    /// <param name="file">Replaced where it exists.</param>
+    /// <param name="pending">Parts that have not come to their end yet: gaps, unless the file is written again.</param>
+    public void Write(string file, IEnumerable<string> pending)
     {
-        File.WriteAllText(file + ".partial", JsonSerializer.Serialize(this, Format));
+        var all = this with { Gaps = [.. Gaps, .. pending.Select(part => new GpuGap(part, "was ended before its end", Failed: false))] };
+        File.WriteAllText(file + ".partial", JsonSerializer.Serialize(all, Format));
         File.Move(file + ".partial", file, overwrite: true);
     }
 
-    /// <summary>As <see cref="Write"/> does, but inside another document.</summary>
+    /// <summary>The document of such a file.</summary>
     public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, Format);
 }

@@ -91,8 +91,9 @@ public sealed class GpuBenchmarksTests
             Row("matmul", "", "4096", "", "tf32", 1, 1e-3),
             Row("convolution", "unet-32", "a", "forward", "tf32", 3, 1e-3), Row("convolution", "unet-32", "b", "forward", "tf32", 1, 6e-4),
             Row("convolution", "unet-32", "a", "forward", "bf16", 3, 2e-3), Row("convolution", "unet-32", "b", "forward", "bf16", 1, 1e-3));
+        File.WriteAllText(folder["cut.json"], "{");
         var (code, output) = Run("gpu-report", "--ours", folder["ours.json"], "--pytorch", folder["torch.json"], "--tests", folder["none"],
-            "--json", folder["r.json"], "--markdown", folder["r.md"]);
+            "--ours", folder["cut.json"], "--note", "a note", "--json", folder["r.json"], "--markdown", folder["r.md"]);
         Assert.That(code, Is.EqualTo(1), "a part failed");
         var targets = JsonNode.Parse(File.ReadAllText(folder["r.json"]))!["targets"]!.AsArray();
         JsonNode Target(string words) => targets.First(target => ((string)target!["name"]!).Contains(words, StringComparison.Ordinal))!;
@@ -107,7 +108,8 @@ public sealed class GpuBenchmarksTests
             Assert.That((bool)Target("matmul 4096, tf32")["met"]!, Is.False);
             Assert.That((bool)Target("root")["met"]!, Is.True);
             Assert.That(Target("matmul 4096, bf16")["measured"], Is.Null);
-            Assert.That(output, Does.Contain("FAILED: training: broke").And.Contain("incomplete: inception: out of time"));
+            Assert.That(output, Does.Contain("FAILED: training: broke").And.Contain("incomplete: inception: out of time")
+                .And.Contain($"FAILED: {folder["cut.json"]}").And.Contain("- a note").And.Contain("tests: not measured"));
             Assert.That(table, Does.Contain("over 1 of 2 rows only").And.Contain("matmul 4096, bf16, over cuBLAS through PyTorch: "
                 + "at least 0.6; not measured").And.Contain("| convolution unet-32 | all | forward |  | 4000.0 | 3600.0 | 0.90 |"));
         });
