@@ -10,6 +10,7 @@ public static partial class Catalogue
         .. Orders.Select(o => Product($"past a tile{o.Name}", new(1, 65, 33, 17, o.A, o.B))),
         .. Orders.Select(o => Product($"whole vectors{o.Name}", new(2, 68, 36, 20, o.A, o.B))),
         .. Orders.Select(o => Product($"deep{o.Name}", new(2, 9, 5, 129, o.A, o.B))),
+        .. Orders.Select(o => Product($"depth 1000{o.Name}", new(1, 3, 5, 1_000, o.A, o.B))),
         Product("row by matrix", new(1, 1, 129, 33, false, false)),
         Product("matrix by column", new(1, 130, 1, 31, false, false)),
         Product("outer product", new(2, 17, 19, 1, false, true)),
@@ -18,6 +19,7 @@ public static partial class Catalogue
         Layer("no bias", [5, 17], 33),
         Layer("one row", [1, 65], 129, bias: true),
         Layer("tokens", [2, 9, 33], 17, bias: true),
+        Layer("905 channels", [3, 905], 4, bias: true),
         Layer("one output", [13, 31], 1, bias: true),
     ];
 

@@ -33,13 +33,22 @@ internal static class KernelListing
         TrainAndSample(device);
         ExtractFeatures(device);
         if (precision == Precision.Float32)
-            return found;
-        // A shape of the cases has one tile; a larger one of the same product has another.
-        foreach (var tile in TileChoice.All)
         {
-            ((GpuBackend)device.Backend).OnlyTile = tile;
+            ((GpuBackend)device.Backend).OnlyParts = 2;
             foreach (var opCase in Catalogue.Conv2D.Concat(Catalogue.MatMul))
                 Call(device, opCase);
+            return found;
+        }
+        // A shape of the cases has one tile and whole sums or split ones; a larger one of the same product has others.
+        var backend = (GpuBackend)device.Backend;
+        foreach (var tile in TileChoice.All)
+        {
+            foreach (int? parts in new int?[] { null, 2 })
+            {
+                (backend.OnlyTile, backend.OnlyParts) = (tile, parts);
+                foreach (var opCase in Catalogue.Conv2D.Concat(Catalogue.MatMul))
+                    Call(device, opCase);
+            }
         }
         return found;
     }

@@ -53,6 +53,31 @@ public sealed class KernelRuleTests
         Assert.That(missing.Select(Name), Is.Empty);
     }
 
+    /// <summary>Parts of a sum are four wide whatever the result is. Lines are normalised of whole sums only.</summary>
+    [Test]
+    public void Every_product_is_listed_in_parts()
+    {
+        var products = KernelListing.All.Values.Select(use => use.Method)
+            .Where(method => method.DeclaringType == typeof(TileGemm) || method.DeclaringType == typeof(ImplicitGemm)).ToHashSet();
+        var parts = products.Select(method => method.GetGenericMethodDefinition().MakeGenericMethod(
+            [.. method.GetGenericArguments()[..^1], typeof(MatrixResult<FourWide>)]));
+        Assert.That(parts.Except(products).Select(method => new KernelUse(method, 0, null, 0).Name), Is.Empty);
+    }
+
+    [Test]
+    public void Every_result_is_listed_with_parts_added_up()
+    {
+        var added = KernelListing.All.Values.SelectMany(use => use.Method.GetGenericArguments())
+            .Where(type => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(GpuBackend.AddPartsKernel<>))
+            .Select(type => type.GetGenericArguments()[0]);
+        var results = typeof(IResult).Assembly.GetTypes().Where(type => type.IsValueType && typeof(IResult).IsAssignableFrom(type))
+            .SelectMany(type => type.IsGenericType
+                ? new[] { type.MakeGenericType(typeof(OneWide)), type.MakeGenericType(typeof(FourWide)) } : [type]);
+        Assert.That(results.Where(type => !NormalisesLines(type)).Except(added).Select(type => type.ToString()), Is.Empty);
+    }
+
+    private static bool NormalisesLines(Type result) => (bool)result.GetProperty(nameof(IResult.NormalisesLines))!.GetValue(null)!;
+
     /// <summary>A method that a launcher could be given: it returns nothing, takes one struct, and asks which thread it is. A tile's steps
     /// are none.</summary>
     private static bool IsGroupKernel(MethodInfo method)

@@ -7,12 +7,6 @@ namespace Diffusion.Gpu.Kernels;
 /// </summary>
 internal sealed partial class GpuBackend
 {
-    /// <summary>Groups of threads that a split sum aims at: enough for the largest devices, the same for all of them.</summary>
-    private const int SplitGroups = 512;
-
-    /// <summary>Pixels below which a further split of the filter's gradient costs more than it brings.</summary>
-    private const int SmallestSplit = 512;
-
     public override void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
         using var images = Stage(s, x);
@@ -66,7 +60,7 @@ internal sealed partial class GpuBackend
         where TResult : struct, IResult
     {
         var weights = new MatrixSource<TWidth> { Matrix = filter.Values, Rows = s.K, Columns = s.Depth };
-        var product = Product(s.Pixels, s.K, s.Depth);
+        var product = ForwardProduct(s);
         if (images.IsUpsampled)
         {
             Multiply<UpsampledPatchSource<TWidth>, ColumnsAreDepth, MatrixSource<TWidth>, ColumnsAreDepth, TResult>(
@@ -84,90 +78,63 @@ internal sealed partial class GpuBackend
         }
     }
 
-    /// <summary>
-    /// Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch. A small filter leaves too
-    /// few tiles to fill a device, so the pixels are split; the parts are added in order by <see cref="SumRows"/>.
-    /// </summary>
+    /// <summary>Lines are output channels, columns are taps and input channels, depth runs over the pixels of the batch.</summary>
     private void Conv2DBackwardFilterImplicitGemm<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand dy,
         GradientTarget dFilter)
         where TWidth : struct, IAccessWidth
         where TResultWidth : struct, IAccessWidth
-    {
-        var (product, tile) = SplitProduct(s);
-        int size = s.K * s.Depth;
-        using var partial = Rent(product.Slices == 1 ? 1 : (long)product.Slices * size);
-        var target = new MatrixResult<TResultWidth>
-        {
-            Values = product.Slices == 1 ? View(dFilter.Tensor!) : partial.View,
-            Lines = s.K,
-            Columns = s.Depth,
-            SliceStride = size,
-            Accumulate = product.Slices == 1 && dFilter.Accumulate ? 1 : 0,
-        };
-        Conv2DBackwardFilterParts<TWidth, TResultWidth>(s, images, dy, target, product, tile);
-        if (product.Slices > 1)
-            SumRows(product.Slices, size, partial.View, To(dFilter));
-    }
+        => Conv2DBackwardFilterImplicitGemm<TWidth, MatrixResult<TResultWidth>>(s, images, dy,
+            new MatrixResult<TResultWidth>
+            {
+                Values = View(dFilter.Tensor!),
+                Lines = s.K,
+                Columns = s.Depth,
+                Accumulate = dFilter.Accumulate ? 1 : 0,
+            },
+            SplitProduct(s.K, s.Depth, s.Pixels));
 
-    /// <summary>The same where channels were padded: the gradient of the padding is computed and left behind.</summary>
+    /// <summary>
+    /// The same where channels were padded: the gradient of the padding is computed and left behind. Even a whole sum is taken as a part,
+    /// so that there need be no tiles for a result that few filters have.
+    /// </summary>
     private void Conv2DBackwardFilterPadded(in Conv2DShape s, ImageOperand images, Operand dy, GradientTarget dFilter)
     {
         var staged = s with { C = images.Channels };
-        var (product, tile) = SplitProduct(staged);
-        int size = s.K * staged.Depth;
-        using var partial = Rent((long)product.Slices * size);
-        var target = new MatrixResult<FourWide> { Values = partial.View, Lines = s.K, Columns = staged.Depth, SliceStride = size };
-        Conv2DBackwardFilterParts<FourWide, FourWide>(staged, images, dy, target, product, tile);
-        _launcher.ForEach((long)s.K * s.Depth,
-            new SumPaddedKernel(partial.View, product.Slices, size, Divisor.Of(s.C), staged.C, To(dFilter)));
+        var product = SplitProduct(s.K, staged.Depth, s.Pixels);
+        product.SliceStep = product.SliceDepth;
+        Conv2DBackwardFilterImplicitGemm<FourWide, UnpaddedFilterResult>(staged, images, dy,
+            new UnpaddedFilterResult
+            {
+                Values = View(dFilter.Tensor!),
+                Lines = s.K,
+                Taps = s.R * s.S,
+                Channels = s.C,
+                PaddedChannels = Divisor.Of(staged.C),
+                Accumulate = dFilter.Accumulate ? 1 : 0,
+            },
+            product);
     }
 
-    private void Conv2DBackwardFilterParts<TWidth, TResultWidth>(in Conv2DShape s, ImageOperand images, Operand dy,
-        MatrixResult<TResultWidth> target, GemmShape product, TileSize tile)
+    private void Conv2DBackwardFilterImplicitGemm<TWidth, TResult>(in Conv2DShape s, ImageOperand images, Operand dy, TResult result,
+        GemmShape product)
         where TWidth : struct, IAccessWidth
-        where TResultWidth : struct, IAccessWidth
+        where TResult : struct, IResult
     {
         var gradient = new MatrixSource<TWidth> { Matrix = dy.Values, Rows = s.Pixels, Columns = dy.Columns };
         if (images.IsUpsampled)
         {
-            Multiply<MatrixSource<TWidth>, RowsAreDepth, UpsampledPatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
-                gradient, UpsampledPatches<TWidth>(s, images), target, product, tile);
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, UpsampledPatchSource<TWidth>, RowsAreDepth, TResult>(
+                gradient, UpsampledPatches<TWidth>(s, images), result, product);
         }
         else if (images.AreJoined)
         {
-            Multiply<MatrixSource<TWidth>, RowsAreDepth, JoinedPatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
-                gradient, JoinedPatches<TWidth>(s, images), target, product, tile);
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, JoinedPatchSource<TWidth>, RowsAreDepth, TResult>(
+                gradient, JoinedPatches<TWidth>(s, images), result, product);
         }
         else
         {
-            Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, MatrixResult<TResultWidth>>(
-                gradient, Patches<TWidth>(s, images), target, product, tile);
-        }
-    }
-
-    private (GemmShape Product, TileSize Tile) SplitProduct(in Conv2DShape s)
-    {
-        int most = Math.Max(1, s.Pixels / SmallestSplit);
-        var tile = TileFor(s.K, s.Depth, most);
-        int parts = (int)Math.Clamp(SplitGroups / tile.Count(s.K, s.Depth), 1, most);
-        int stages = (s.Pixels + (parts * tile.StageDepth) - 1) / (parts * tile.StageDepth);
-        var product = Product(s.K, s.Depth, s.Pixels) with { SliceDepth = stages * tile.StageDepth };
-        product.SliceStep = product.SliceDepth;
-        product.Slices = (s.Pixels + product.SliceDepth - 1) / product.SliceDepth;
-        return (product, tile);
-    }
-
-    /// <summary>Thread = one value of the gradient: its parts in order, of rows that are longer by the padding.</summary>
-    internal readonly struct SumPaddedKernel(ArrayView<float> parts, int count, int size, Divisor columns, int padded, Target sum)
-        : IElementKernel
-    {
-        public void Run(int i)
-        {
-            int row = columns.Divide(i), at = (row * padded) + columns.Remainder(i, row);
-            float value = 0;
-            for (int part = 0; part < count; part++)
-                value += parts[(part * size) + at];
-            sum.Store(i, value);
+            Multiply<MatrixSource<TWidth>, RowsAreDepth, PatchSource<TWidth>, RowsAreDepth, TResult>(
+                gradient, Patches<TWidth>(s, images), result, product);
         }
     }
 
@@ -199,9 +166,6 @@ internal sealed partial class GpuBackend
         OriginW = -s.PadW,
         Step = 1,
     };
-
-    private static GemmShape Product(int lines, int columns, int depth, int slices = 1)
-        => new() { Lines = lines, Columns = columns, Depth = depth, Slices = slices, SliceDepth = depth };
 
     /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory. Several lengths that
     /// must all allow it are joined by "or".</summary>

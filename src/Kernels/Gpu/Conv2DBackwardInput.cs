@@ -52,7 +52,7 @@ internal sealed partial class GpuBackend
         ArrayView<float> filter, in Conv2DInputTarget dx, Tensor dy)
         where TWidth : struct, IAccessWidth
     {
-        var product = Product(s.N * window.PixelsH * window.PixelsW, s.C, window.TapsH * window.TapsW * s.K);
+        var product = Product(s, window);
         Multiply<PatchSource<TWidth>, ColumnsAreDepth, TurnedFilterSource<TWidth>, RowsAreDepth, PixelResult<TWidth>>(
             Patches<TWidth>(s, window, product, gradient),
             new TurnedFilterSource<TWidth>
@@ -77,7 +77,7 @@ internal sealed partial class GpuBackend
         in Conv2DInputTarget dx, Tensor dy)
         where TWidth : struct, IAccessWidth
     {
-        var product = Product(s.N * window.PixelsH * window.PixelsW, s.C, window.TapsH * window.TapsW * s.K);
+        var product = Product(s, window);
         var patches = Patches<FourWide>(s, window, product, gradient);
         var pixels = Pixels<TWidth>(s, window, product, dx, dy);
         Multiply<PatchSource<FourWide>, ColumnsAreDepth, MatrixSource<FourWide>, ColumnsAreDepth, PixelResult<TWidth>>(

@@ -17,7 +17,7 @@ internal struct GemmShape
     /// <summary>Products side by side: the matrices of a batch, or the parts that a sum is split into.</summary>
     public int Slices;
 
-    /// <summary>Terms that one slice sums: a multiple of <see cref="ImplicitGemm.StageDepth"/>, or all of them.</summary>
+    /// <summary>Terms that one slice sums: a multiple of <see cref="DepthSplit.Unit"/>, or all of them.</summary>
     public int SliceDepth;
 
     /// <summary>First term of slice i is i times this: 0 for a batch, <see cref="SliceDepth"/> for a split sum.</summary>

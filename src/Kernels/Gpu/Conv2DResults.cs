@@ -25,6 +25,35 @@ internal struct MatrixResult<TWidth> : IResult
     }
 }
 
+/// <summary>The gradient of a filter [Lines, Taps, Channels], of columns that have more channels to a tap: those are dropped.</summary>
+internal struct UnpaddedFilterResult : IResult
+{
+    public ArrayView<float> Values;
+    public int Lines;
+    public int Taps;
+    public int Channels;
+
+    /// <summary>Channels of a tap among the columns, a multiple of four.</summary>
+    public Divisor PaddedChannels;
+
+    /// <summary>1 to add, 0 to overwrite.</summary>
+    public int Accumulate;
+
+    public static bool NormalisesLines => false;
+
+    public readonly LineNorm Norm => default;
+
+    public readonly void Write(int slice, int line, int column, F4 sums, float factor)
+    {
+        int tap = PaddedChannels.Divide(column);
+        if (line < Lines & tap < Taps)
+        {
+            ResultRow<OneWide>.Put(Values, ((line * Taps) + tap) * Channels, PaddedChannels.Remainder(column, tap), Channels, sums,
+                Accumulate);
+        }
+    }
+}
+
 /// <summary>
 /// Every Step-th pixel, from (FirstH, FirstW) on, of images [N,H,W,C], each channel overwritten or added to; line = (n, y, x) among those
 /// pixels. The channels lie in one image or, as if they were joined, in two.

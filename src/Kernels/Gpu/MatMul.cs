@@ -39,15 +39,15 @@ internal sealed partial class GpuBackend
             MatMulImplicitGemm<TWidth, TResultWidth, TOrderA, RowsAreDepth>(s, a, b, c);
     }
 
-    /// <summary>Slices are the matrices of the batch.</summary>
+    /// <summary>Slices are the matrices of the batch; the sums of a single one may be split.</summary>
     private void MatMulImplicitGemm<TWidth, TResultWidth, TOrderA, TOrderB>(in MatMulShape s, Operand a, Operand b, GradientTarget c)
         where TWidth : struct, IAccessWidth
         where TResultWidth : struct, IAccessWidth
         where TOrderA : struct, IOperandOrder
         where TOrderB : struct, IOperandOrder
         => Multiply<MatrixSource<TWidth>, TOrderA, MatrixSource<TWidth>, TOrderB, MatrixResult<TResultWidth>>(
-            Matrices<TWidth>(a, s.TransposeA ? s.K : s.M),
-            Matrices<TWidth>(b, s.TransposeB ? s.N : s.K),
+            Matrices<TWidth>(s, a, s.TransposeA ? s.K : s.M),
+            Matrices<TWidth>(s, b, s.TransposeB ? s.N : s.K),
             new MatrixResult<TResultWidth>
             {
                 Values = View(c.Tensor!),
@@ -56,15 +56,16 @@ internal sealed partial class GpuBackend
                 SliceStride = s.M * s.N,
                 Accumulate = c.Accumulate ? 1 : 0,
             },
-            Product(s.M, s.N, s.K, s.Batch));
+            s.Batch == 1 ? SplitProduct(s.M, s.N, s.K)
+                : new GemmShape { Lines = s.M, Columns = s.N, Depth = s.K, Slices = s.Batch, SliceDepth = s.K });
 
-    private static MatrixSource<TWidth> Matrices<TWidth>(Operand values, int rows)
+    private static MatrixSource<TWidth> Matrices<TWidth>(in MatMulShape s, Operand values, int rows)
         where TWidth : struct, IAccessWidth
         => new()
         {
             Matrix = values.Values,
             Rows = rows,
             Columns = values.Columns,
-            SliceStride = rows * values.Columns,
+            SliceStride = s.Batch == 1 ? 0 : rows * values.Columns,
         };
 }

@@ -8,8 +8,7 @@ using Diffusion.Gpu.Kernels.Weights;
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>The fastest tile of each product as measured on one device with one driver; kept beside the compiled kernels.</summary>
-/// <remarks>All tiles give the same bits, so a choice, however it came about, never changes a result. Parts of a split sum follow from the
-/// tile: the gradient of a filter is not tuned.</remarks>
+/// <remarks>All tiles give the same bits, so a choice, however it came about, never changes a result.</remarks>
 /// <param name="folder">Where the file lies; null keeps nothing.</param>
 /// <param name="device">Whose name and driver the file is for.</param>
 internal sealed class TileTuning(string? folder, DeviceInfo device)

@@ -32,6 +32,7 @@ public sealed class TileLinesTests(string id, Precision precision)
         new(new(2, 5, 8, 12, 128, 3, 3, 1, 1, 1), HasBias: true, HasScaleShift: true) { Tile = TileSize.Of<Tile64x64>() },
         new(new(2, 5, 8, 12, 129, 3, 3, 1, 1, 1), HasBias: true, HasScaleShift: true),
         new(new(2, 5, 8, 12, 132, 3, 3, 1, 1, 1), HasBias: true, HasScaleShift: true),
+        new(new(2, 2, 2, 108, 64, 3, 3, 1, 1, 1), HasBias: true, HasScaleShift: true), // its sums are split
     ];
 
     private Device Opened => TestDevices.Open(id, precision);

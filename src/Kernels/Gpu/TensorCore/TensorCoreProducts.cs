@@ -11,12 +11,31 @@ internal sealed partial class GpuBackend
     /// <summary>Whether products go to tensor cores, for which <see cref="Stage(Tensor, int)"/> makes operands ready.</summary>
     private bool UsesTiles => Device.Precision != Precision.Float32;
 
-    /// <summary>The tile that a product of these extents gets.</summary>
-    private TileSize TileFor(int lines, int columns, long parts)
-        => !UsesTiles ? TileSize.Portable : OnlyTile ?? TileChoice.For(lines, columns, parts);
+    /// <summary>The tile that is counted for a product of these extents.</summary>
+    private TileSize TileFor(int lines, int columns, int slices)
+        => !UsesTiles ? TileSize.Portable : OnlyTile ?? TileChoice.For(lines, columns, slices);
 
-    private void Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result,
-        GemmShape shape, TileSize? choice = null)
+    /// <param name="left">Whose lines are the result's.</param>
+    /// <param name="right">Whose lines are the result's columns.</param>
+    /// <param name="result">Where sums go.</param>
+    /// <param name="shape">Sizes.</param>
+    /// <param name="tile">The tile of a result that not every tile can write, or null to choose. Its sums are whole.</param>
+    private void Multiply<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result, GemmShape shape,
+        TileSize? tile = null)
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+    {
+        if (shape.SliceStep > 0)
+            MultiplyParts<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(left, right, result, shape);
+        else
+            MultiplyWhole<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(left, right, result, shape, tile);
+    }
+
+    private void MultiplyWhole<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(TLeft left, TRight right, TResult result, GemmShape shape,
+        TileSize? tile = null)
         where TLeft : struct, IOperandSource
         where TLeftOrder : struct, IOperandOrder
         where TRight : struct, IOperandSource
@@ -24,9 +43,8 @@ internal sealed partial class GpuBackend
         where TResult : struct, IResult
     {
         var arguments = new GemmArguments<TLeft, TRight, TResult> { Left = left, Right = right, Result = result, Shape = shape };
-        var counted = choice ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
-        var tile = Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, counted, choice is not null);
-        MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, tile);
+        MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments,
+            Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, tile));
     }
 
     private void MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments, TileSize tile)

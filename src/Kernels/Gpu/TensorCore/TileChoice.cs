@@ -3,7 +3,7 @@ namespace Diffusion.Gpu.Kernels;
 /// <summary>Extents of a tile, for who launches it.</summary>
 /// <param name="LineShift">log2 of its lines.</param>
 /// <param name="ColumnShift">log2 of its columns.</param>
-/// <param name="StageDepth">A split sum's parts are multiples of this.</param>
+/// <param name="StageDepth">Terms that it takes at a time, at most; divides <see cref="DepthSplit.Unit"/>.</param>
 internal readonly record struct TileSize(int LineShift, int ColumnShift, int StageDepth)
 {
     /// <summary>Of <see cref="ImplicitGemm"/>.</summary>
@@ -14,16 +14,18 @@ internal readonly record struct TileSize(int LineShift, int ColumnShift, int Sta
         => new(TShape.LineShift, TShape.ColumnShift, TileLayout.LineBytes / sizeof(ushort));
 
     /// <summary>Tiles that cover a product.</summary>
-    public long Count(int lines, int columns) => (long)Tiles(lines, LineShift) * Tiles(columns, ColumnShift);
+    public long Count(long lines, int columns) => Tiles(lines, LineShift) * Tiles(columns, ColumnShift);
 
     public static int Tiles(int extent, int shift) => (extent + (1 << shift) - 1) >> shift;
+
+    private static long Tiles(long extent, int shift) => (extent + (1 << shift) - 1) >> shift;
 }
 
 /// <summary>Which tile of <see cref="TileGemm"/> multiplies a shape: by no rule of the device, and all tiles give the same bits.</summary>
 internal static class TileChoice
 {
-    /// <summary>Groups below which some of the largest devices' 132 multiprocessors have nothing to do.</summary>
-    private const int Fill = 132;
+    /// <summary>Multiprocessors of the largest devices.</summary>
+    public const int Fill = 132;
 
     /// <summary>
     /// Every tile, and what an output of it costs: instructions of the main loop for one matrix instruction, relative to the large tile's
@@ -36,17 +38,34 @@ internal static class TileChoice
     /// <summary>Every tile.</summary>
     public static IReadOnlyList<TileSize> All { get; } = [.. Costs.Select(entry => entry.Tile)];
 
-    /// <summary>The tile of a product, of which some parts may run side by side.</summary>
+    /// <summary>The tile of a product that keeps the busiest multiprocessor for the shortest time.</summary>
     /// <param name="lines">Rows of the result.</param>
     /// <param name="columns">Columns of the result.</param>
-    /// <param name="parts">Matrices of a batch, or parts that a sum may be split into; at least 1.</param>
-    public static TileSize For(int lines, int columns, long parts)
+    /// <param name="slices">Matrices of a batch, or parts that a sum is split into; at least 1.</param>
+    public static TileSize For(int lines, int columns, int slices)
+        => Costs.MinBy(entry => Work(entry, lines, columns, slices)).Tile;
+
+    /// <summary>
+    /// What the busiest multiprocessor does for 64 terms of every sum, by the best tile: in tenths of 64 × 64 × 64 multiply-adds.
+    /// </summary>
+    /// <param name="lines">Rows of the result.</param>
+    /// <param name="columns">Columns of the result.</param>
+    /// <param name="slices">Matrices of a batch, or parts that a sum is split into; at least 1.</param>
+    public static long LeastWork(long lines, int columns, int slices)
     {
-        var small = TileSize.Of<Tile64x64>();
-        // What lies past the edges is computed and dropped: 64 columns are one tile of 64, but half of one of 128.
-        // Where no tile gives groups enough, the small one gives the most.
-        return Costs.Where(entry => parts * entry.Tile.Count(lines, columns) >= Fill)
-            .OrderBy(entry => entry.Cost * (entry.Tile.Count(lines, columns) << (entry.Tile.LineShift + entry.Tile.ColumnShift)))
-            .Select(entry => entry.Tile).FirstOrDefault(small);
+        long least = long.MaxValue;
+        foreach (var entry in Costs)
+            least = Math.Min(least, Work(entry, lines, columns, slices));
+        return least;
+    }
+
+    /// <summary>Tiles of the largest kind that cover a product.</summary>
+    public static long Fewest(long lines, int columns) => Costs[0].Tile.Count(lines, columns);
+
+    /// <remarks>What lies past the edges is computed and dropped: 64 columns are one tile of 64, but half of one of 128.</remarks>
+    private static long Work((TileSize Tile, int Cost) entry, long lines, int columns, int slices)
+    {
+        long ofMultiprocessor = ((entry.Tile.Count(lines, columns) * slices) + Fill - 1) / Fill;
+        return (ofMultiprocessor * entry.Cost) << (entry.Tile.LineShift + entry.Tile.ColumnShift - 12);
     }
 }

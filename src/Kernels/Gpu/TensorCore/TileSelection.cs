@@ -27,12 +27,11 @@ internal sealed partial class GpuBackend
         Tuning.Save();
     }
 
-    /// <summary>The tile that a product is launched by.</summary>
+    /// <summary>The tile that a product is launched by: measured, or else counted.</summary>
     /// <param name="arguments">The product.</param>
-    /// <param name="counted">The choice by count; the portable tile is not tuned.</param>
-    /// <param name="isFixed">Whether the launch depends on the choice: of a split sum the parts do.</param>
+    /// <param name="only">The only tile that will do, or null.</param>
     private TileSize Select<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(GemmArguments<TLeft, TRight, TResult> arguments,
-        TileSize counted, bool isFixed)
+        TileSize? only)
         where TLeft : struct, IOperandSource
         where TLeftOrder : struct, IOperandOrder
         where TRight : struct, IOperandSource
@@ -42,11 +41,11 @@ internal sealed partial class GpuBackend
         var shape = arguments.Shape;
         var product = new TileProduct(Device.Precision, TileProductKind<TLeft, TLeftOrder, TRight, TRightOrder, TResult>.Name, shape.Lines,
             shape.Columns, shape.Depth, shape.Slices);
-        var tile = counted;
-        if (!isFixed && OnlyTile is null && counted != TileSize.Portable && (Tuning.Count > 0 || Tuning.Tuned is not null))
+        var tile = only ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
+        if (only is null && UsesTiles && OnlyTile is null && (Tuning.Count > 0 || Tuning.Tuned is not null))
         {
             tile = Tuning.Find(product, Tuning.Tuned is null ? null
-                : candidate => MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, candidate), Synchronize) ?? counted;
+                : candidate => MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, candidate), Synchronize) ?? tile;
         }
         if (Products is not null)
             Products(new TileLaunch(product, tile, shape.SliceStep > 0, TileLaunch.BytesOf(arguments.Left, arguments.Right)));
