@@ -10,5 +10,5 @@ internal sealed class Block(WeightScope scope, int inputs, int outputs)
 
     /// <param name="scaleShift">[N, 2K], or null.</param>
     public Tensor Forward(Tape tape, Conv2DInput x, Tensor? scaleShift = null)
-        => _norm.ForwardSilu(tape, _projection.Forward(tape, x), scaleShift);
+        => _projection.ForwardRmsNormSilu(tape, x, _norm, scaleShift);
 }

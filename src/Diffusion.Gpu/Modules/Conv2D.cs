@@ -25,4 +25,8 @@ internal sealed class Conv2D : ILayer
     /// <param name="residual">[N, H, W, K], added to the result, or null.</param>
     public Tensor Forward(Tape tape, Conv2DInput x, Tensor? residual = null)
         => tape.Conv2D(x, _filter, _bias is null ? null : _bias.Value, residual: residual);
+
+    /// <summary>The convolution, a norm over its outputs, an optional scale-shift [N, 2K] and SiLU.</summary>
+    public Tensor ForwardRmsNormSilu(Tape tape, Conv2DInput x, RmsNorm norm, Tensor? scaleShift)
+        => tape.Conv2DRmsNormSilu(x, _filter, _bias is null ? null : _bias.Value, norm.Gain, scaleShift);
 }
