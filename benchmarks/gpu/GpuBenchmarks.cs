@@ -95,7 +95,7 @@ parts:
     private static IEnumerable<(string Name, double Weight, Action<GpuRun> Run)> Parts(GpuRun run)
     {
         var first = run.Unets[0];
-        yield return ($"convolutions {first.Name}", 4, run => ConvolutionPart.Run(run, first.Name,
+        yield return ($"convolutions {first.Name}", 8, run => ConvolutionPart.Run(run, first.Name,
             NetworkConvolution.OfUnet(first.Options, first.Image, first.Batch), gradients: true));
         yield return ("matmul", 1, ProductPart.MatMul);
         yield return ("root", 1, ProductPart.Root);
