@@ -30,21 +30,25 @@ internal sealed record ProductCost(TileLaunch Launch, int ElementBytes)
     /// <summary>Multiplications and additions.</summary>
     public double Flop => 2.0 * Product.Lines * Product.Columns * Product.Depth * (Launch.Split ? 1 : Product.Slices);
 
-    /// <summary>Bytes that must move once: operands in, result out (of a split sum every part).</summary>
+    /// <summary>Bytes that must move once: operands in, result out.</summary>
     public double LeastBytes => Launch.OperandBytes + ResultBytes;
 
     /// <summary>Bytes that tiles read and write: the left operand once for each column of tiles, the right one once for each
-    /// line.</summary>
+    /// line. Parts of a sum are written and read again.</summary>
     public double MovedBytes => (Groups * Stages * TileLayout.LineBytes
-        * ((1 << Launch.Tile.LineShift) + (1 << Launch.Tile.ColumnShift))) + ResultBytes;
+        * ((1 << Launch.Tile.LineShift) + (1 << Launch.Tile.ColumnShift))) + (2 * PartBytes) + ResultBytes;
 
     /// <summary>Tiles of all slices.</summary>
     public double Groups => (double)Launch.Tile.Count(Product.Lines, Product.Columns) * Product.Slices;
 
-    private double ResultBytes => (double)sizeof(float) * Product.Lines * Product.Columns * Product.Slices;
+    private double ResultBytes => (double)sizeof(float) * Product.Lines * Product.Columns * (Launch.Split ? 1 : Product.Slices);
+
+    /// <summary>Columns of a part are whole fours.</summary>
+    private double PartBytes => Launch.Split ? (double)sizeof(float) * Product.Lines * ((Product.Columns + 3) & ~3) * Product.Slices : 0;
 
     /// <summary>Stages that one tile passes, the last one filled up.</summary>
-    private double Stages => Math.Ceiling((Launch.Split ? Math.Ceiling((double)Product.Depth / Product.Slices) : Product.Depth)
+    private double Stages => Math.Ceiling(
+        (double)(Launch.Split ? Math.Min(Product.Depth, DepthSplit.DepthOfPart(Product.Depth, Product.Slices)) : Product.Depth)
         / StageDepth);
 
     /// <summary>Values of depth in a stage.</summary>
@@ -54,12 +58,19 @@ internal sealed record ProductCost(TileLaunch Launch, int ElementBytes)
     public double Waves(GpuRoof roof, int groupsOfMultiprocessor) => Math.Ceiling(Groups / (roof.Multiprocessors * groupsOfMultiprocessor));
 
     /// <summary>Seconds below which the product cannot run: what the busiest multiprocessor multiplies, whole tiles at peak speed, or
-    /// memory.
-    /// </summary>
+    /// memory, which takes operands and the result, or its parts.</summary>
     public double Seconds(GpuRoof roof)
     {
         double flopOfGroup = 2.0 * Stages * StageDepth * (1 << Launch.Tile.LineShift) * (1 << Launch.Tile.ColumnShift);
         double flop = Math.Ceiling(Groups / roof.Multiprocessors) * roof.Multiprocessors * flopOfGroup;
-        return Math.Max(flop / (ElementBytes == sizeof(float) ? roof.Tf32 : roof.Bf16), LeastBytes / roof.Bandwidth);
+        return Math.Max(flop / Peak(roof), (Launch.OperandBytes + (Launch.Split ? PartBytes : ResultBytes)) / roof.Bandwidth);
     }
+
+    /// <summary>Seconds below which the parts of sums cannot be added: memory.</summary>
+    public double SumSeconds(GpuRoof roof) => Launch.Split ? (PartBytes + ResultBytes) / roof.Bandwidth : 0;
+
+    /// <summary>Seconds below which no kernel can do it: operations at peak, or bytes that must move.</summary>
+    public double FloorSeconds(GpuRoof roof) => Math.Max(Flop / Peak(roof), LeastBytes / roof.Bandwidth);
+
+    private double Peak(GpuRoof roof) => ElementBytes == sizeof(float) ? roof.Tf32 : roof.Bf16;
 }

@@ -19,6 +19,9 @@ internal sealed class FoldedConvolution : IDisposable
         _bias = bias;
     }
 
+    /// <summary>[K, R, S, C], folded.</summary>
+    public Tensor Filter => _filter;
+
     /// <summary>Output channels.</summary>
     public int Channels => _filter.Shape[0];
 

@@ -51,6 +51,9 @@ public sealed class InceptionV3 : IDisposable
     /// <summary>The deepest stage that the weights are there for.</summary>
     internal int LastStage { get; }
 
+    /// <summary>The filters by the names of their layers.</summary>
+    internal IEnumerable<(string Layer, Tensor Filter)> Filters => _convolutions.Select(entry => (entry.Key, entry.Value.Filter));
+
     /// <summary>The means over all positions of the deepest output.</summary>
     /// <param name="tape">A tape that does not record.</param>
     /// <param name="images">[N, 299, 299, 3] from −1 to 1.</param>

@@ -9,6 +9,7 @@ internal sealed partial class GpuBackend
 {
     public override void Conv2DForward(in Conv2DShape s, in Conv2DInput x, Tensor filter, in Epilogue epilogue, in ChannelSlice y)
     {
+        Enter("forward", filter);
         using var images = Stage(s, x);
         using var weights = StageWeights(filter, s.C);
         var staged = s with { C = images.Channels };
@@ -25,6 +26,7 @@ internal sealed partial class GpuBackend
     {
         if (dFilter.Tensor is null)
             return;
+        Enter("filter gradient", dFilter.Tensor);
         using var images = Stage(s, x);
         using var gradient = Stage(dy, s.K);
         if (images.Channels != s.C)

@@ -7,6 +7,7 @@ internal sealed partial class GpuBackend
 {
     public override void Conv2DBackwardInput(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx)
     {
+        Enter("input gradient", filter);
         using var gradient = Stage(dy, s.K);
         if (dx.Input.IsUpsampled)
         {

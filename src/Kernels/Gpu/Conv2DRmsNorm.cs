@@ -13,6 +13,7 @@ internal sealed partial class GpuBackend
             base.Conv2DRmsNormSilu(s, x, filter, bias, gain, scaleShift, convolved, y);
             return;
         }
+        Enter("forward", filter);
         using var images = Stage(s, x);
         using var weights = StageWeights(filter, s.C);
         var rows = new RowShape(s.N, s.OutH * s.OutW, s.K);

@@ -7,6 +7,7 @@ internal sealed partial class GpuBackend
     {
         if (c.Tensor is null)
             return;
+        Enter("matrix product");
         int columnsA = s.TransposeA ? s.M : s.K, columnsB = s.TransposeB ? s.K : s.N;
         using Operand left = Stage(a, columnsA), right = Stage(b, columnsB);
         bool isFourWide = IsFourWide(s.N, c.Tensor);

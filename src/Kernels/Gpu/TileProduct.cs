@@ -27,6 +27,12 @@ internal static class TileProductKind<TLeft, TLeftOrder, TRight, TRightOrder, TR
 /// <param name="OperandBytes">Memory that the operands lie in: an image, not its patches.</param>
 internal readonly record struct TileLaunch(TileProduct Product, TileSize Tile, bool Split, long OperandBytes)
 {
+    /// <summary>"forward", "input gradient", "filter gradient" or "matrix product".</summary>
+    public string Pass { get; init; } = "";
+
+    /// <summary>Of a convolution its filter, or the filter's gradient: what tells layers apart.</summary>
+    public Tensor? Weights { get; init; }
+
     /// <summary>Bytes of all the views of two operands, each counted once. By reflection: for lists only.</summary>
     public static long BytesOf(object left, object right) => Views(left).Concat(Views(right)).Distinct().Sum(view => view.LengthInBytes);
 

@@ -43,13 +43,25 @@ public sealed class ProductCostTests
             Is.EqualTo(2 * 10 * Tile / 1e9).Within(1e-12), "12 tiles on 10 multiprocessors");
     }
 
-    /// <summary>Three parts of a sum of 50 have 17 terms, two stages; the operations stay the same.</summary>
+    /// <summary>500 terms are eight units of 64, in three parts of three: 192 terms, twelve stages. 98 columns are stored as 100.</summary>
     [Test]
-    public void Parts_of_a_sum_share_its_depth()
+    public void Parts_of_a_sum_share_its_depth_and_are_written_and_read()
     {
+        const double Parts = 3 * 200 * 100 * 4, Result = 200 * 98 * 4;
         var split = new ProductCost(
-            new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 100, 50, 3), new TileSize(7, 6, 16), Split: true, 60_000), 4);
-        Assert.That(split.Flop, Is.EqualTo(2_000_000));
-        Assert.That(split.MovedBytes, Is.EqualTo((12 * 2 * 16 * 4 * (128 + 64)) + (3 * 80_000)));
+            new TileLaunch(new TileProduct(Precision.Tf32, "", 200, 98, 500, 3), new TileSize(7, 6, 16), Split: true, 60_000), 4);
+        Assert.That(split.Flop, Is.EqualTo(2 * 200 * 98 * 500));
+        Assert.That(split.LeastBytes, Is.EqualTo(60_000 + Result));
+        Assert.That(split.MovedBytes, Is.EqualTo((12 * 12 * 16 * 4 * (128 + 64)) + (2 * Parts) + Result));
+        Assert.That(split.Seconds(Roof), Is.EqualTo((60_000 + Parts) / 1e6).Within(1e-12));
+        Assert.That(split.SumSeconds(Roof), Is.EqualTo((Parts + Result) / 1e6).Within(1e-12));
+    }
+
+    [Test]
+    public void The_floor_knows_no_tiles()
+    {
+        Assert.That(Product.FloorSeconds(Roof), Is.EqualTo(0.14).Within(1e-12));
+        Assert.That(Product.FloorSeconds(Roof with { Bandwidth = 1e9 }), Is.EqualTo(2_000_000 / 1e9).Within(1e-12));
+        Assert.That(Product.SumSeconds(Roof), Is.Zero);
     }
 }

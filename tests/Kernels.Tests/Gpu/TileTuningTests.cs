@@ -46,6 +46,26 @@ public sealed class TileTuningTests(string id)
         Assert.That(Multiply(tune: false).Tile, Is.EqualTo(counted), "a damaged file is no measurement");
     }
 
+    /// <summary>Its sums run over 1,050 pixels, in parts that no tile changes.</summary>
+    [Test]
+    public void A_filter_gradient_is_tuned_and_keeps_its_bits()
+    {
+        var s = new Conv2DShape(1, 30, 35, 8, 4, 1, 1, 1, 0, 0);
+        using var device = new Device(Info, Precision.Tf32, device => new GpuBackend(device));
+        var backend = (GpuBackend)device.Backend;
+        using Tensor x = device.NewTensor([s.N, s.H, s.W, s.C], TileGemmTests.Numbers(s.Pixels * s.C, 1)),
+            dy = device.NewTensor([s.N, s.H, s.W, s.K], TileGemmTests.Numbers(s.Pixels * s.K, 2)), dFilter = device.NewTensor([s.K, 1, 1, s.C]);
+        TileLaunch last = default;
+        backend.Products = launch => last = launch;
+        void Run() => backend.Conv2DBackwardFilter(s, x, dy, new GradientTarget(dFilter, false));
+        Run();
+        float[] counted = dFilter.ToArray();
+        device.Tune(Run, _ => { });
+        Assert.That(last is { Split: true, Product.Slices: > 1, Pass: "filter gradient" }, last.ToString());
+        Assert.That(backend.Tuning.Find(last.Product), Is.EqualTo(last.Tile));
+        Assert.That(dFilter.ToArray(), Is.EqualTo(counted));
+    }
+
     [Test]
     public void Every_tile_is_timed_and_the_fastest_wins()
     {

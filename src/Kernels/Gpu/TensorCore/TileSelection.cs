@@ -9,6 +9,9 @@ internal sealed partial class GpuBackend
     /// <summary>Told every product as it is launched, or null: lists of layers are made so.</summary>
     internal Action<TileLaunch>? Products { get; set; }
 
+    /// <summary>What launches are of while <see cref="Products"/> are wanted.</summary>
+    private (string Pass, Tensor? Weights) _op = ("", null);
+
     public override void Tune(Action work, Action<int> progress)
     {
         if (Device.Precision == Precision.Float32)
@@ -48,7 +51,20 @@ internal sealed partial class GpuBackend
                 : candidate => MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, candidate), Synchronize) ?? tile;
         }
         if (Products is not null)
-            Products(new TileLaunch(product, tile, shape.SliceStep > 0, TileLaunch.BytesOf(arguments.Left, arguments.Right)));
+        {
+            Products(new TileLaunch(product, tile, shape.SliceStep > 0, TileLaunch.BytesOf(arguments.Left, arguments.Right))
+            {
+                Pass = _op.Pass,
+                Weights = _op.Weights,
+            });
+        }
         return tile;
+    }
+
+    /// <summary>Says what the launches that follow are of.</summary>
+    private void Enter(string pass, Tensor? weights = null)
+    {
+        if (Products is not null)
+            _op = (pass, weights);
     }
 }
