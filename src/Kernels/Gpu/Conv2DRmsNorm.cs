@@ -43,8 +43,8 @@ internal sealed partial class GpuBackend
     /// <param name="tile">The tile that must multiply, or null where any may.</param>
     /// <remarks>
     /// <para>Part of it saves a pass that reads and a pass that writes all pixels: of 12 bytes a value 4 are left, or 8 where the
-    /// convolution's output is kept. A line's sums must be whole and in one tile. No other tile than the fastest is taken for that: at 128 columns and few
-    /// pixels, tiles of 128 columns leave most of a device idle, which costs more than the bytes.</para>
+    /// convolution's output is kept. A line's sums must be whole and in one tile. No other tile than the fastest is taken for that: at 128
+    /// columns and few pixels, tiles of 128 columns leave most of a device idle, which costs more than the bytes.</para>
     /// <para>Wider lines could have their squares summed tile by tile, for the norm's kernel to read. It reads a row from memory once
     /// as it is, for the second time from the cache: the sums would save none of its 8 bytes a value and add 8 for every 128 values, and
     /// their order would depend on the tile.</para>
