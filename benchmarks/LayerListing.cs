@@ -20,7 +20,7 @@ internal sealed class LayerListing : IDisposable
 
     private LayerListing(Precision precision)
         => _device = new Device(GpuBackend.DescribeEmulator(), precision,
-            device => new GpuBackend(device, Note) { Products = launch => _next = launch });
+            device => new GpuBackend(device, launch => Note(launch.Use)) { Products = launch => _next = launch });
 
     /// <summary>Of one training step of the default U-Net, in the order of launches.</summary>
     /// <param name="precision">Of the operands.</param>

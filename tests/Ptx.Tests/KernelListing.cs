@@ -27,7 +27,7 @@ internal static class KernelListing
     {
         var found = new SortedDictionary<string, KernelUse>(StringComparer.Ordinal);
         using var device = new Device(GpuBackend.DescribeEmulator(), precision,
-            device => new GpuBackend(device, use => Note(found, use)));
+            device => new GpuBackend(device, launch => Note(found, launch.Use)));
         foreach (var opCase in Catalogue.All)
             Call(device, opCase);
         TrainAndSample(device);

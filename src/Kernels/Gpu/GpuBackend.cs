@@ -18,11 +18,11 @@ internal sealed partial class GpuBackend : Backend
 
     /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
     /// <param name="device">A GPU or the emulator.</param>
-    /// <param name="listing">Told every kernel instead of running it, or null.</param>
+    /// <param name="runner">Handed every launch in the device's place, or null: kernels are then those of CUDA.</param>
     /// <param name="cache">Compiled kernels of earlier runs, or null.</param>
     /// <param name="tuning">Measured tiles of earlier runs; null for none.</param>
     /// <exception cref="DeviceException">The driver refuses it.</exception>
-    public GpuBackend(Device device, Action<KernelUse>? listing = null, KernelCache? cache = null, TileTuning? tuning = null)
+    public GpuBackend(Device device, Action<KernelLaunch>? runner = null, KernelCache? cache = null, TileTuning? tuning = null)
         : base(device)
     {
         Tuning = tuning ?? new TileTuning(null, device.Info);
@@ -32,10 +32,9 @@ internal sealed partial class GpuBackend : Backend
             _accelerator = Select(_context, device.Info).CreateAccelerator(_context);
             _stream = _accelerator.CreateStream();
             _loader = new KernelLoader(_accelerator, device.Info, cache);
-            _launcher = new Launcher(_loader, _stream, listing);
-            MatrixStrategy = FastestMatrixStrategy(listing is not null);
-            // A list is of what CUDA runs.
-            _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || listing is not null;
+            _launcher = new Launcher(_loader, _stream, runner);
+            MatrixStrategy = FastestMatrixStrategy(runner is not null);
+            _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || runner is not null;
         }
         catch (Exception exception)
         {

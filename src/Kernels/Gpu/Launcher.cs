@@ -21,9 +21,9 @@ internal interface IElementKernel
 /// </remarks>
 /// <param name="loader">Compiles kernels.</param>
 /// <param name="stream">Everything is enqueued on it, in order.</param>
-/// <param name="listing">Where given, it is told every kernel, and none is compiled or run: offline assembly finds a model's kernels
-/// so.</param>
-internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Action<KernelUse>? listing = null)
+/// <param name="runner">Where given, it is handed every launch, and nothing is compiled or run here: offline assembly finds a model's
+/// kernels so, and an interpreter runs them.</param>
+internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Action<KernelLaunch>? runner = null)
 {
     /// <summary>Threads of a group where the kernel has no reason for another number.</summary>
     public const int GroupSize = 256;
@@ -38,8 +38,12 @@ internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Ac
         if (count == 0)
             return;
         Action<TKernel, int> method = Elements;
-        Loaded<Action<AcceleratorStream, KernelConfig, TKernel, int>>(method, GroupSize)?.Invoke(stream,
-            new KernelConfig(GroupsFor(count), GroupSize), kernel, checked((int)count));
+        var config = new KernelConfig(GroupsFor(count), GroupSize);
+        int elements = checked((int)count);
+        if (runner is not null)
+            runner(new KernelLaunch(new KernelUse(method.Method, GroupSize, null, 0), config, [kernel, elements]));
+        else
+            Loaded<Action<AcceleratorStream, KernelConfig, TKernel, int>>(method, GroupSize).Invoke(stream, config, kernel, elements);
     }
 
     /// <summary>Runs a kernel whose threads co-operate.</summary>
@@ -58,8 +62,13 @@ internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Ac
     {
         var config = new KernelConfig(groups, new Index3D(threads, 1, 1),
             dynamicSharedBytes == 0 ? default : SharedMemoryConfig.RequestDynamic<byte>(dynamicSharedBytes));
-        Loaded<Action<AcceleratorStream, KernelConfig, TArguments>>(kernel, threads, leastGroups, dynamicSharedBytes)
-            ?.Invoke(stream, config, arguments);
+        if (runner is not null)
+            runner(new KernelLaunch(new KernelUse(kernel.Method, threads, leastGroups, dynamicSharedBytes), config, [arguments]));
+        else
+        {
+            Loaded<Action<AcceleratorStream, KernelConfig, TArguments>>(kernel, threads, leastGroups, dynamicSharedBytes)
+                .Invoke(stream, config, arguments);
+        }
     }
 
     /// <summary>Groups that cover <paramref name="count"/> items.</summary>
@@ -67,18 +76,13 @@ internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Ac
     /// <param name="perGroup">Items of one group.</param>
     public static int GroupsFor(long count, int perGroup = GroupSize) => checked((int)((count + perGroup - 1) / perGroup));
 
-    /// <summary>The kernel, ready to be launched; null where kernels are only listed.</summary>
-    private TLauncher? Loaded<TLauncher>(Delegate kernel, int threads, int? leastGroups = null, int dynamicSharedBytes = 0)
+    /// <summary>The kernel, ready to be launched.</summary>
+    private TLauncher Loaded<TLauncher>(Delegate kernel, int threads, int? leastGroups = null, int dynamicSharedBytes = 0)
         where TLauncher : Delegate
     {
         if (_loaded.TryGetValue(kernel, out var loaded))
             return (TLauncher)loaded;
         var use = new KernelUse(kernel.Method, threads, leastGroups, dynamicSharedBytes);
-        if (listing is not null)
-        {
-            listing(use);
-            return null;
-        }
         var launcher = loader.Load<TLauncher>(use);
         _loaded[kernel] = launcher;
         return launcher;
@@ -92,6 +96,12 @@ internal sealed class Launcher(KernelLoader loader, AcceleratorStream stream, Ac
             kernel.Run(i);
     }
 }
+
+/// <summary>One launch, for who runs it in the device's place.</summary>
+/// <param name="Use">The kernel.</param>
+/// <param name="Config">Extents of the grid and of a group.</param>
+/// <param name="Arguments">What the kernel is given.</param>
+internal sealed record KernelLaunch(KernelUse Use, KernelConfig Config, object[] Arguments);
 
 /// <summary>A kernel as it is launched.</summary>
 /// <param name="Method">With all type arguments.</param>

@@ -39,9 +39,9 @@ internal sealed partial class GpuBackend
     /// others.</remarks>
     internal MatrixStrategy MatrixStrategy { get; set; }
 
-    private MatrixStrategy FastestMatrixStrategy(bool isListing)
+    private MatrixStrategy FastestMatrixStrategy(bool hasRunner)
         => _accelerator is CudaAccelerator { Architecture: { Minor: 0, Major: 8 or 9 or 10 } }
-            || (isListing && Device.Precision != Precision.Float32)
+            || (hasRunner && Device.Precision != Precision.Float32)
             ? MatrixStrategy.TensorCores : MatrixStrategy.Portable;
 
     public override void MatrixProduct(in MatrixProductShape s, Matrix a, Matrix b, Matrix? addend, Matrix c)
