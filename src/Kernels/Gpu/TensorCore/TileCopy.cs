@@ -31,6 +31,10 @@ internal static class TileCopy<TElement, TSource, TOrder>
     /// <summary>Rows that a pass copies where rows are the depth: eight threads each.</summary>
     private const int RowsOfPass = TileLayout.Threads / 8;
 
+    /// <summary>A whole number of pieces, as every depth that is copied: an address must be a multiple of 16 bytes even where nothing is
+    /// read.</summary>
+    private const int PastEveryDepth = int.MaxValue & ~7;
+
     /// <summary>What stays the same from stage to stage.</summary>
     /// <param name="source">The operand.</param>
     /// <param name="slice">Which matrix of the batch.</param>
@@ -127,7 +131,7 @@ internal static class TileCopy<TElement, TSource, TOrder>
         => TOrder.ColumnsAreDepth ? source.Row(slice, index) : source.Column(index);
 
     /// <summary>Beyond every extent once the slice's depth has ended.</summary>
-    private static int WithinDepth(int depth, int end) => depth < end ? depth : int.MaxValue;
+    private static int WithinDepth(int depth, int end) => depth < end ? depth : PastEveryDepth;
 
     /// <summary>1, 2 or 4 lines of the panel, or pieces of a row, that a thread copies.</summary>
     private static int Places(int extentShift)
