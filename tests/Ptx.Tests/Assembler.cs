@@ -70,7 +70,7 @@ internal static partial class Assembler
                     InstructionSet, nvvmAPI: null!);
                 var kernel = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(use.Method),
                     new KernelSpecialization(use.Threads, use.LeastGroups));
-                compiled[name] = (kernel.PTXAssembly, null);
+                compiled[name] = (KernelText.WithoutPromises(kernel.PTXAssembly), null);
             }
             catch (Exception exception)
             {

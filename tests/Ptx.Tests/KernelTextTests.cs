@@ -17,4 +17,10 @@ public sealed class KernelTextTests
         int same = some.Keys.Count(name => KernelText.Renumbered(forth[name].Ptx!) == KernelText.Renumbered(back[name].Ptx!));
         Assert.That(same, Is.GreaterThan(some.Count * 3 / 4), "renumbered");
     }
+
+    /// <summary>ILGPU's promises on conditional branches do not hold in every kernel; on others there is nothing to promise.</summary>
+    [Test]
+    public void Conditional_branches_promise_nothing()
+        => Assert.That(KernelText.WithoutPromises("@%p1 bra.uni L_1; @!%p22\tbra.uni L_2; bra.uni L_3;"),
+            Is.EqualTo("@%p1 bra L_1; @!%p22\tbra L_2; bra.uni L_3;"));
 }

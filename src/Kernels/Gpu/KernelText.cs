@@ -28,7 +28,7 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
     {
         string? source = kernel switch
         {
-            PTXCompiledKernel ptx => ptx.PTXAssembly,
+            PTXCompiledKernel ptx => WithoutPromises(ptx.PTXAssembly),
             CLCompiledKernel cl => cl.Source,
             _ => null,
         };
@@ -52,6 +52,12 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
             : NewPtxKernel(compiler.Context, new EntryPoint(entry, shared, specialization), null, Source);
     }
 
+    /// <summary>The text with plain conditional branches in place of uniform ones.</summary>
+    /// <remarks>ILGPU takes what a loop computes for the same in all threads if it is so at first, as the maximum of a line or Philox's
+    /// words, and promises NVIDIA's compiler that threads never part at a branch on it; where they do, the outcome is undefined. The
+    /// promise also keeps small loops from being unrolled; main loops of tiles are the same without it.</remarks>
+    public static string WithoutPromises(string ptx) => UniformBranch().Replace(ptx, "$1bra");
+
     /// <summary>
     /// The text with its names numbered from 0 in order of appearance. ILGPU numbers them by everything that it compiled before, and a
     /// driver's own cache, which looks for a text that it has seen, would miss; so it also hits after a build that left the kernel as it
@@ -73,6 +79,9 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
     /// registers (%r10) and fields (field_0) have none.</summary>
     [GeneratedRegex(@"(?<=\b(?:_\w*?_|[A-Z]\w*?_|type_))\d+(?=\b|_kernel\b)")]
     private static partial Regex NumberedName();
+
+    [GeneratedRegex(@"(@!?%\w+\s+)bra\.uni\b")]
+    private static partial Regex UniformBranch();
 
     [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
     private static extern PTXCompiledKernel NewPtxKernel(Context context, EntryPoint entryPoint, CompiledKernel.KernelInfo? info,

@@ -48,8 +48,6 @@ internal static class DoubleInstructionText
 
     public static void SumDouble(PTXBackend backend, PTXCodeGenerator code, Value call)
     {
-        // Lets the assembler unroll the copies, as InstructionText.Spill does.
-        code.Builder.Replace("bra.uni", "bra");
         string target = "%" + PTXRegisterAllocator.GetStringRepresentation(code.AllocateHardware(call));
         InstructionText.Write(code, $"mov.f64 {target}, dsum{InstructionText.Constant(call, 0)};");
     }
