@@ -5,7 +5,9 @@ namespace Diffusion.Gpu.Kernels;
 
 /// <summary>A group of 256 threads as rows of 2^bits lanes that reduce together: many short rows a group, or one long one.</summary>
 /// <remarks>Trees in shared memory: their order depends on the row's length alone, and every device has them. Every thread of the group
-/// must call a reduction, also those whose row lies past the end. Shared: 1 KB, given by the kernel.</remarks>
+/// must call a reduction, also those whose row lies past the end. Shared: 1 KB, given by the kernel.
+/// ILGPU moves a read down to its first use in the same block of code, past a barrier that stands between. The result is read under a
+/// branch, which keeps the read before the barrier that lets others write again.</remarks>
 internal readonly struct RowReduction
 {
     private const int GroupBits = 8;
@@ -62,7 +64,9 @@ internal readonly struct RowReduction
                 shared[t] += shared[t + half];
             Group.Barrier();
         }
-        float sum = shared[t - lane];
+        float sum = value;
+        if (Lanes > 0)
+            sum = shared[t - lane];
         Group.Barrier();
         return sum;
     }
@@ -79,7 +83,9 @@ internal readonly struct RowReduction
                 shared[t] = shared[t + half];
             Group.Barrier();
         }
-        float max = shared[t - lane];
+        float max = value;
+        if (Lanes > 0)
+            max = shared[t - lane];
         Group.Barrier();
         return max;
     }
