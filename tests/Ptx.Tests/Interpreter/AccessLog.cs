@@ -1,12 +1,52 @@
 namespace Diffusion.Gpu.Ptx.Tests;
 
 /// <summary>A thread at some moment.</summary>
-/// <param name="Index">In its group.</param>
-/// <param name="Group">In the grid.</param>
-/// <param name="Epoch">Barriers that the group has passed.</param>
-internal readonly record struct PtxThread(int Index, int Group, int Epoch)
+internal readonly record struct PtxThread
 {
-    public override string ToString() => $"thread {Index} of group {Group}";
+    private const int EpochShift = 16;
+    private const int GroupShift = 40;
+    private const ulong ThreadMask = (1ul << EpochShift) - 1;
+    private const ulong EpochMask = (1ul << GroupShift) - 1 - ThreadMask;
+    private const ulong GroupMask = ~(ThreadMask | EpochMask | Exists);
+    private const ulong Exists = 1ul << 63;
+
+    private readonly ulong _bits;
+
+    /// <param name="index">In its group.</param>
+    /// <param name="group">In the grid.</param>
+    /// <param name="epoch">Barriers that the group has passed.</param>
+    public PtxThread(int index, int group, int epoch)
+        : this(Exists | ((ulong)group << GroupShift) | ((ulong)epoch << EpochShift) | (uint)index)
+    {
+    }
+
+    private PtxThread(ulong bits) => _bits = bits;
+
+    public int Index => (int)(_bits & ThreadMask);
+
+    /// <summary>In place of nobody, this thread; in place of another one of the same moment, more than one thread.</summary>
+    public PtxThread After(PtxThread earlier)
+    {
+        ulong change = earlier._bits ^ _bits;
+        if (earlier._bits == 0 || change == 0)
+            return this;
+        return (change & GroupMask) != 0 ? new PtxThread(_bits | GroupMask)
+            : (change & EpochMask) == 0 ? new PtxThread(_bits | ThreadMask) : this;
+    }
+
+    /// <summary>More than one thread of the group.</summary>
+    public PtxThread WithOthers() => new(_bits | ThreadMask);
+
+    /// <summary>Whether another thread's access has no barrier between it and one of this thread.</summary>
+    public bool Collides(PtxThread earlier)
+    {
+        ulong change = earlier._bits ^ _bits;
+        return change != 0 && earlier._bits != 0 && ((change & GroupMask) != 0 || (change & EpochMask) == 0);
+    }
+
+    public override string ToString() => (_bits & GroupMask) == GroupMask ? "threads of several groups"
+        : (_bits & ThreadMask) == ThreadMask ? $"several threads of group {_bits >> GroupShift & 0x7FFFFF}"
+        : $"thread {Index} of group {_bits >> GroupShift & 0x7FFFFF}";
 }
 
 /// <summary>Who read and wrote every word of a memory last. Two threads that meet in a word, one of them writing, need a barrier of their
@@ -14,11 +54,8 @@ internal readonly record struct PtxThread(int Index, int Group, int Epoch)
 /// <param name="words">Words of four bytes.</param>
 internal sealed class AccessLog(int words)
 {
-    /// <summary>In place of a thread or a group: more than one.</summary>
-    private const int Several = -1;
-
-    private readonly Access[] _reads = new Access[words];
-    private readonly Access[] _writes = new Access[words];
+    private readonly PtxThread[] _reads = new PtxThread[words];
+    private readonly PtxThread[] _writes = new PtxThread[words];
 
     /// <summary>Forgets everything.</summary>
     public void Clear()
@@ -30,46 +67,32 @@ internal sealed class AccessLog(int words)
     /// <exception cref="PtxFaultException">Another thread's write may come before or after.</exception>
     public void Read(int word, PtxThread thread)
     {
-        CheckWrite(word, thread, "reads");
+        if (thread.Collides(_writes[word]))
+            throw Race(thread, "reads", _writes[word], "writes");
         ref var last = ref _reads[word];
-        bool isSameEpoch = last.Exists && last.Epoch == thread.Epoch && last.Group == thread.Group;
-        last = new Access(true, isSameEpoch && last.Thread != thread.Index ? Several : thread.Index,
-            last.Exists && last.Group != thread.Group ? Several : thread.Group, thread.Epoch);
+        last = thread.After(last);
     }
 
     /// <summary>A read by all threads of a warp.</summary>
     public void ReadTogether(int word, PtxThread thread)
     {
         Read(word, thread);
-        _reads[word] = _reads[word] with { Thread = Several };
+        _reads[word] = _reads[word].WithOthers();
     }
 
     /// <exception cref="PtxFaultException">Another thread's read or write may come before or after.</exception>
     public void Write(int word, PtxThread thread)
     {
-        CheckWrite(word, thread, "writes");
-        var read = _reads[word];
-        if (Collide(read, thread))
-            throw new PtxFaultException($"race: {thread} writes what {read} reads, with no barrier between");
-        _writes[word] = new Access(true, thread.Index, thread.Group, thread.Epoch);
+        if (thread.Collides(_writes[word]))
+            throw Race(thread, "writes", _writes[word], "writes");
+        if (thread.Collides(_reads[word]))
+            throw Race(thread, "writes", _reads[word], "reads");
+        _writes[word] = thread;
     }
 
     /// <summary>A write that was checked when it was started, and becomes visible now.</summary>
-    public void Land(int word, PtxThread thread) => _writes[word] = new Access(true, thread.Index, thread.Group, thread.Epoch);
+    public void Land(int word, PtxThread thread) => _writes[word] = thread;
 
-    private void CheckWrite(int word, PtxThread thread, string verb)
-    {
-        var write = _writes[word];
-        if (Collide(write, thread))
-            throw new PtxFaultException($"race: {thread} {verb} what {write} writes, with no barrier between");
-    }
-
-    private static bool Collide(Access earlier, PtxThread thread)
-        => earlier.Exists && (earlier.Group != thread.Group || (earlier.Epoch == thread.Epoch && earlier.Thread != thread.Index));
-
-    private readonly record struct Access(bool Exists, int Thread, int Group, int Epoch)
-    {
-        public override string ToString()
-            => Group == Several ? "other groups" : Thread == Several ? "a warp or several threads" : $"thread {Thread} of group {Group}";
-    }
+    private static PtxFaultException Race(PtxThread thread, string verb, PtxThread other, string otherVerb)
+        => new($"race: {thread} {verb} what {other} {otherVerb}, with no barrier between");
 }

@@ -131,13 +131,13 @@ internal sealed class LoadParameter(int target, int offset, int bytes) : PtxInst
     }
 }
 
-/// <summary>ld.global and ld.shared, of up to four registers.</summary>
-/// <param name="isShared">Which memory.</param>
+/// <summary>ld.global, ld.shared and ld.local, of up to four registers.</summary>
+/// <param name="space">Which memory.</param>
 /// <param name="targets">Rows.</param>
 /// <param name="address">Row.</param>
 /// <param name="offset">In bytes.</param>
 /// <param name="bytes">Of one register.</param>
-internal sealed class Load(bool isShared, int[] targets, int address, int offset, int bytes) : PtxInstruction
+internal sealed class Load(PtxSpace space, int[] targets, int address, int offset, int bytes) : PtxInstruction
 {
     public override void Run(Warp warp, uint lanes)
     {
@@ -150,7 +150,12 @@ internal sealed class Load(bool isShared, int[] targets, int address, int offset
             int lane = Lanes.Next(ref lanes);
             var thread = warp.Thread(lane);
             ulong at = addresses[lane] + (ulong)offset;
-            var values = isShared ? warp.Group.Shared.Read(at, all, thread) : warp.Group.Global.Read(at, all, thread);
+            var values = space switch
+            {
+                PtxSpace.Global => warp.Group.Global.Read(at, all, thread),
+                PtxSpace.Shared => warp.Group.Shared.Read(at, all, thread),
+                _ => warp.Group.Local.At(at, all, thread),
+            };
             for (int i = 0; i < targets.Length; i++)
             {
                 values.Slice(i * bytes, bytes).CopyTo(register);
@@ -160,8 +165,8 @@ internal sealed class Load(bool isShared, int[] targets, int address, int offset
     }
 }
 
-/// <summary>st.global and st.shared; parameters as of <see cref="Load"/>.</summary>
-internal sealed class Store(bool isShared, int[] sources, int address, int offset, int bytes) : PtxInstruction
+/// <summary>st.global, st.shared and st.local; parameters as of <see cref="Load"/>.</summary>
+internal sealed class Store(PtxSpace space, int[] sources, int address, int offset, int bytes) : PtxInstruction
 {
     public override void Run(Warp warp, uint lanes)
     {
@@ -173,7 +178,12 @@ internal sealed class Store(bool isShared, int[] sources, int address, int offse
             int lane = Lanes.Next(ref lanes);
             var thread = warp.Thread(lane);
             ulong at = addresses[lane] + (ulong)offset;
-            var values = isShared ? warp.Group.Shared.Write(at, all, thread) : warp.Group.Global.Write(at, all, thread);
+            var values = space switch
+            {
+                PtxSpace.Global => warp.Group.Global.Write(at, all, thread),
+                PtxSpace.Shared => warp.Group.Shared.Write(at, all, thread),
+                _ => warp.Group.Local.At(at, all, thread),
+            };
             for (int i = 0; i < sources.Length; i++)
             {
                 BitConverter.TryWriteBytes(register, warp.Row(sources[i])[lane]);

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 
 namespace Diffusion.Gpu.Ptx.Tests;
 
@@ -47,35 +48,51 @@ internal sealed class MatrixMultiply<T>(MatrixShape shape, int[] sums, int[] lef
 
     public override void Run(Warp warp, uint lanes)
     {
-        Span<T> a = stackalloc T[shape.M * shape.K], b = stackalloc T[shape.N * shape.K];
-        Gather(warp, left, shape.LeftPlaces, a);
-        Gather(warp, right, shape.RightPlaces, b);
+        Span<T> a = stackalloc T[shape.M * shape.K], b = stackalloc T[shape.K * shape.N], c = stackalloc T[shape.M * shape.N];
+        Gather(warp, left, shape.LeftPlaces, shape.ValuesOfRegister, a);
+        Gather(warp, right, shape.RightPlaces, shape.ValuesOfRegister, b);
+        for (int i = 0; i < addends.Length; i++)
+        {
+            var from = warp.Row(addends[i]);
+            for (int lane = 0; lane < from.Length; lane++)
+                c[shape.SumPlaces[(i * Lanes.Count) + lane]] = Value(from[lane]);
+        }
+        Multiply(a, b, c);
         for (int i = 0; i < sums.Length; i++)
         {
-            Span<ulong> to = warp.Row(sums[i]), from = warp.Row(addends[i]);
-            for (int lane = 0; lane < Lanes.Count; lane++)
+            var to = warp.Row(sums[i]);
+            for (int lane = 0; lane < to.Length; lane++)
+                to[lane] = Bits(c[shape.SumPlaces[(i * Lanes.Count) + lane]]);
+        }
+    }
+
+    /// <summary>Row by row, several columns at once.</summary>
+    private void Multiply(ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> c)
+    {
+        for (int row = 0; row < shape.M; row++)
+        {
+            for (int column = 0; column < shape.N; column += Vector128<T>.Count)
             {
-                var (row, column) = shape.SumPlaces[(i * Lanes.Count) + lane];
-                to[lane] = Bits(Sum(Value(from[lane]), a.Slice(row * shape.K, shape.K), b.Slice(column * shape.K, shape.K)));
+                var line = c.Slice((row * shape.N) + column, Vector128<T>.Count);
+                var sum = Vector128.Create<T>(line);
+                for (int k = 0; k < shape.K; k++)
+                    sum += Vector128.Create(a[(row * shape.K) + k]) * Vector128.Create<T>(b[((k * shape.N) + column)..]);
+                sum.CopyTo(line);
             }
         }
     }
 
-    private static T Sum(T sum, ReadOnlySpan<T> row, ReadOnlySpan<T> column)
+    private void Gather(Warp warp, int[] registers, int[] places, int valuesOfRegister, Span<T> matrix)
     {
-        for (int k = 0; k < row.Length && k < column.Length; k++)
-            sum += row[k] * column[k];
-        return sum;
-    }
-
-    /// <summary>Both operands depth by depth: places are (line or column, depth).</summary>
-    private void Gather(Warp warp, int[] registers, (int Line, int Depth)[] places, Span<T> matrix)
-    {
-        for (int i = 0; i < places.Length; i++)
+        for (int i = 0; i < registers.Length; i++)
         {
-            int value = i / Lanes.Count, lane = i % Lanes.Count;
-            ulong register = warp.Row(registers[value / shape.ValuesOfRegister])[lane];
-            matrix[(places[i].Line * shape.K) + places[i].Depth] = Value(shape.BitsOf(register, value % shape.ValuesOfRegister));
+            var row = warp.Row(registers[i]);
+            for (int value = 0; value < valuesOfRegister; value++)
+            {
+                var to = places.AsSpan(((i * valuesOfRegister) + value) * Lanes.Count, Lanes.Count);
+                for (int lane = 0; lane < to.Length; lane++)
+                    matrix[to[lane]] = Value(shape.BitsOf(row[lane], value));
+            }
         }
     }
 

@@ -6,15 +6,15 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// project, whose emulation is the other witness.</remarks>
 internal sealed class MatrixShape
 {
-    private readonly Func<ulong, int, ulong> _bitsOf;
+    private readonly ulong _mask;
 
-    private MatrixShape(int m, int n, int k, int valuesOfRegister, Func<ulong, int, ulong> bitsOf,
+    private MatrixShape(int m, int n, int k, int valuesOfRegister, ulong mask,
         Func<int, int, int, (int, int)> left, Func<int, int, int, (int, int)> right, Func<int, int, int, (int, int)> sum)
     {
-        (M, N, K, ValuesOfRegister, _bitsOf) = (m, n, k, valuesOfRegister, bitsOf);
-        LeftPlaces = Places(m * k / Lanes.Count, left);
-        RightPlaces = [.. Places(k * n / Lanes.Count, right).Select(place => (place.Item2, place.Item1))];
-        SumPlaces = Places(m * n / Lanes.Count, sum);
+        (M, N, K, ValuesOfRegister, _mask) = (m, n, k, valuesOfRegister, mask);
+        LeftPlaces = Places(m, k, left);
+        RightPlaces = Places(k, n, right);
+        SumPlaces = Places(m, n, sum);
     }
 
     /// <summary>Rows of the left matrix and of the sums.</summary>
@@ -30,17 +30,17 @@ internal sealed class MatrixShape
 
     public bool IsDouble => M == 8;
 
-    /// <summary>Row and depth of value i of lane l, at 32 i + l.</summary>
-    public (int Line, int Depth)[] LeftPlaces { get; }
+    /// <summary>Where in the left matrix, row by row, value i of lane l lies: at 32 i + l.</summary>
+    public int[] LeftPlaces { get; }
 
-    /// <summary>Column and depth of value i of lane l, at 32 i + l: the right matrix has the depth in its rows.</summary>
-    public (int Line, int Depth)[] RightPlaces { get; }
+    /// <summary>The same of the right matrix.</summary>
+    public int[] RightPlaces { get; }
 
-    /// <summary>Row and column of value i of lane l, at 32 i + l.</summary>
-    public (int Row, int Column)[] SumPlaces { get; }
+    /// <summary>The same of the sums.</summary>
+    public int[] SumPlaces { get; }
 
-    /// <summary>A value of a fragment as a float or a double.</summary>
-    public ulong BitsOf(ulong register, int index) => _bitsOf(register, index);
+    /// <summary>A value of a register as a float or a double.</summary>
+    public ulong BitsOf(ulong register, int index) => (register << (16 * (ValuesOfRegister - 1 - index))) & _mask;
 
     /// <summary>The shape of an instruction by its name.</summary>
     public static MatrixShape Of(string code) => code switch
@@ -52,27 +52,27 @@ internal sealed class MatrixShape
     };
 
     /// <summary>A tensor core leaves the low 13 bits out.</summary>
-    private static MatrixShape TensorFloat32 { get; } = new(16, 8, 8, 1,
-        (register, _) => register & 0xFFFFE000,
+    private static MatrixShape TensorFloat32 { get; } = new(16, 8, 8, 1, 0xFFFFE000,
         left: (group, thread, i) => (i is 0 or 2 ? group : group + 8, i < 2 ? thread : thread + 4),
         right: (group, thread, i) => (i == 0 ? thread : thread + 4, group),
         sum: SumPlace);
 
     /// <summary>Two values a register, the first in the low half.</summary>
-    private static MatrixShape BFloat16 { get; } = new(16, 8, 16, 2,
-        (register, index) => index == 0 ? (register & 0xFFFF) << 16 : register & 0xFFFF0000,
+    private static MatrixShape BFloat16 { get; } = new(16, 8, 16, 2, 0xFFFF0000,
         left: (group, thread, i) => (i is 0 or 1 or 4 or 5 ? group : group + 8, (2 * thread) + (i & 1) + (i < 4 ? 0 : 8)),
         right: (group, thread, i) => ((2 * thread) + (i & 1) + (i < 2 ? 0 : 8), group),
         sum: SumPlace);
 
-    private static MatrixShape Double { get; } = new(8, 8, 4, 1,
-        (register, _) => register,
+    private static MatrixShape Double { get; } = new(8, 8, 4, 1, ulong.MaxValue,
         left: (group, thread, _) => (group, thread),
         right: (group, thread, _) => (thread, group),
         sum: (group, thread, i) => (group, (2 * thread) + i));
 
     private static (int, int) SumPlace(int group, int thread, int i) => (i < 2 ? group : group + 8, (2 * thread) + (i & 1));
 
-    private static (int, int)[] Places(int values, Func<int, int, int, (int, int)> place)
-        => [.. from i in Enumerable.Range(0, values) from lane in Enumerable.Range(0, Lanes.Count) select place(lane >> 2, lane & 3, i)];
+    private static int[] Places(int rows, int columns, Func<int, int, int, (int Row, int Column)> place)
+        => [.. from i in Enumerable.Range(0, rows * columns / Lanes.Count)
+               from lane in Enumerable.Range(0, Lanes.Count)
+               let at = place(lane >> 2, lane & 3, i)
+               select (at.Row * columns) + at.Column];
 }

@@ -64,10 +64,11 @@ internal static class PtxDecoder
         return new Store(SpaceOf(parts[1]), sources, row, offset, AccessBytes(parts, sources.Length));
     }
 
-    private static bool SpaceOf(string name) => name switch
+    private static PtxSpace SpaceOf(string name) => name switch
     {
-        "shared" => true,
-        "global" => false,
+        "shared" => PtxSpace.Shared,
+        "global" => PtxSpace.Global,
+        "local" => PtxSpace.Local,
         _ => throw new PtxFaultException("unknown memory"),
     };
 

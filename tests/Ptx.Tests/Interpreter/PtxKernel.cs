@@ -8,14 +8,24 @@ namespace Diffusion.Gpu.Ptx.Tests;
 /// <param name="Constants">Rows that hold the same number in every thread.</param>
 /// <param name="Special">Rows by the special register that they hold.</param>
 /// <param name="StaticSharedBytes">Shared memory that the kernel reserves, in front of what the launch gives.</param>
+/// <param name="LocalBytes">Memory of one thread.</param>
 internal sealed record PtxKernel(string Name, IReadOnlyList<PtxParameter> Parameters, IReadOnlyList<PtxInstruction> Code, int Rows,
-    IReadOnlyDictionary<ulong, int> Constants, IReadOnlyDictionary<string, int> Special, int StaticSharedBytes)
+    IReadOnlyDictionary<ulong, int> Constants, IReadOnlyDictionary<string, int> Special, int StaticSharedBytes,
+    int LocalBytes)
 {
     /// <summary>Where shared memory begins: chips with tensor cores keep the first 1024 bytes, so no address is 0.</summary>
     public const int SharedBase = 1024;
 
     /// <summary>Size of all parameters.</summary>
     public int ParameterBytes => Parameters.Count == 0 ? 0 : Parameters[^1].Offset + Parameters[^1].Bytes;
+}
+
+/// <summary>The memories of a launch.</summary>
+internal enum PtxSpace
+{
+    Global,
+    Shared,
+    Local,
 }
 
 /// <summary>One argument of a kernel.</summary>

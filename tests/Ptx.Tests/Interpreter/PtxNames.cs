@@ -8,12 +8,13 @@ internal sealed partial class PtxNames
 {
     private readonly Stack<Dictionary<string, int>> _registers = new([new Dictionary<string, int>()]);
     private readonly List<PtxParameter> _parameters = [];
-    private readonly Dictionary<string, int> _shared = [];
+    private readonly Dictionary<string, int> _memory = [];
     private readonly Dictionary<ulong, int> _constants = [];
     private readonly Dictionary<string, int> _special = [];
     private readonly List<(string Name, int Alignment)> _dynamicShared = [];
     private int _rows;
     private int _sharedBytes;
+    private int _localBytes;
 
     /// <summary>Size of a type: b32, f64, ...</summary>
     public static int BytesOf(string type) => int.Parse(type.AsSpan(1), CultureInfo.InvariantCulture) / 8;
@@ -38,16 +39,18 @@ internal sealed partial class PtxNames
         }
     }
 
-    /// <summary>.shared .align 16 .b8 name[1024];</summary>
-    public void DeclareShared(string statement)
+    /// <summary>.shared .align 16 .b8 name[1024]; and .local the same way.</summary>
+    public void DeclareMemory(string statement)
     {
-        var memory = Shared().Match(statement);
+        var memory = Memory().Match(statement);
         if (!memory.Success)
-            throw new PtxFaultException("not a declaration of shared memory");
-        int alignment = int.Parse(memory.Groups[1].Value, CultureInfo.InvariantCulture);
-        _sharedBytes = Aligned(_sharedBytes, alignment);
-        _shared.Add(memory.Groups[2].Value, PtxKernel.SharedBase + _sharedBytes);
-        _sharedBytes += int.Parse(memory.Groups[3].Value, CultureInfo.InvariantCulture);
+            throw new PtxFaultException("not a declaration of memory");
+        int alignment = int.Parse(memory.Groups[2].Value, CultureInfo.InvariantCulture);
+        bool isShared = memory.Groups[1].Value == "shared";
+        ref int end = ref isShared ? ref _sharedBytes : ref _localBytes;
+        end = Aligned(end, alignment);
+        _memory.Add(memory.Groups[3].Value, (isShared ? PtxKernel.SharedBase : LocalMemory.Base) + end);
+        end += int.Parse(memory.Groups[4].Value, CultureInfo.InvariantCulture);
     }
 
     /// <summary>Memory that the launch gives: it lies behind all that is reserved.</summary>
@@ -60,7 +63,7 @@ internal sealed partial class PtxNames
     }
 
     public PtxKernel ToKernel(string name, IReadOnlyList<PtxInstruction> code)
-        => new(name, _parameters, code, _rows, _constants, _special, _sharedBytes);
+        => new(name, _parameters, code, _rows, _constants, _special, _sharedBytes, _localBytes);
 
     /// <summary>A register that an instruction writes.</summary>
     public int Row(string name)
@@ -73,14 +76,14 @@ internal sealed partial class PtxNames
         throw new PtxFaultException($"no register {name}");
     }
 
-    /// <summary>A register, a constant, a special register or an address of shared memory.</summary>
+    /// <summary>A register, a constant, a special register or the address of memory that the kernel has.</summary>
     public int Source(string operand)
     {
         if (Number(operand) is { } number)
             return Constant(number);
         if (Special().IsMatch(operand))
             return RowOf(_special, operand);
-        return SharedAddress(operand) is { } address ? Constant((ulong)address) : Row(operand);
+        return MemoryAddress(operand) is { } address ? Constant((ulong)address) : Row(operand);
     }
 
     /// <summary>The registers of {a, b}, or of a alone.</summary>
@@ -123,9 +126,9 @@ internal sealed partial class PtxNames
     }
 
     /// <summary>All shared memory that is reserved is declared before the first instruction that names dynamic memory.</summary>
-    private int? SharedAddress(string name)
+    private int? MemoryAddress(string name)
     {
-        if (_shared.TryGetValue(name, out int address))
+        if (_memory.TryGetValue(name, out int address))
             return address;
         int index = _dynamicShared.FindIndex(memory => memory.Name == name);
         return index < 0 ? null : PtxKernel.SharedBase + Aligned(_sharedBytes, _dynamicShared[index].Alignment);
@@ -148,8 +151,8 @@ internal sealed partial class PtxNames
     [GeneratedRegex(@"(?<=[\s,])([%\w$]+)(?:<(\d+)>)?(?=\s*(?:,|$))")]
     private static partial Regex Registers();
 
-    [GeneratedRegex(@"^\.shared \.align (\d+) \.b8 (\w+)\[(\d+)\]$")]
-    private static partial Regex Shared();
+    [GeneratedRegex(@"^\.(shared|local) \.align (\d+) \.b8 (\w+)\[(\d+)\]$")]
+    private static partial Regex Memory();
 
     [GeneratedRegex(@"^%(?:(?:n?tid|n?ctaid)\.[xyz]|laneid|dynamic_smem_size)$")]
     private static partial Regex Special();

@@ -81,8 +81,8 @@ internal sealed partial class PtxParser
         {
             if (statement.StartsWith(".reg", StringComparison.Ordinal))
                 _names.DeclareRegisters(statement);
-            else if (statement.StartsWith(".shared", StringComparison.Ordinal))
-                _names.DeclareShared(statement);
+            else if (statement.StartsWith(".shared", StringComparison.Ordinal) || statement.StartsWith(".local", StringComparison.Ordinal))
+                _names.DeclareMemory(statement);
             else
                 _code.Add(Instruction(statement, line));
         }

@@ -22,6 +22,7 @@ internal sealed class ThreadGroup
         // Dynamic memory begins at a multiple of 16.
         Shared = new GroupMemory(dynamicSharedBytes == 0 ? kernel.StaticSharedBytes
             : ((kernel.StaticSharedBytes + 15) & ~15) + dynamicSharedBytes);
+        Local = new LocalMemory(_threads, kernel.LocalBytes);
         Copies = [.. Enumerable.Range(0, _threads).Select(_ => new PendingCopies())];
         _warps = [.. Enumerable.Range(0, _threads / Lanes.Count).Select(i => new Warp(kernel, this, i * Lanes.Count))];
         if (_threads % Lanes.Count != 0 || config.GroupDim.Size != _threads)
@@ -34,6 +35,8 @@ internal sealed class ThreadGroup
     public GlobalMemory Global { get; }
 
     public GroupMemory Shared { get; }
+
+    public LocalMemory Local { get; }
 
     /// <summary>Of every thread.</summary>
     public IReadOnlyList<PendingCopies> Copies { get; }
@@ -79,6 +82,7 @@ internal sealed class ThreadGroup
     private void Run()
     {
         Shared.Clear();
+        Local.Clear();
         foreach (var copies in Copies)
             copies.Clear();
         Epoch = 0;
