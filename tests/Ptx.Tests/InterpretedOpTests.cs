@@ -13,8 +13,8 @@ public sealed class InterpretedOpTests
     private static readonly Device WithTensorCores = InterpretedDevice.Open(Precision.Tf32);
 
     /// <summary>Beyond, a case takes seconds here, and larger ones launch no other kernels.</summary>
-    private const int MostValues = 8_000;
-    private const int MostProducts = 50_000;
+    private const int MostValues = 5_000;
+    private const int MostProducts = 20_000;
 
     private static IEnumerable<OpCase> Cases
         => Catalogue.All.Where(opCase => opCase.Inputs.Sum(input => input.Shape.Count) <= MostValues && Products(opCase) <= MostProducts);

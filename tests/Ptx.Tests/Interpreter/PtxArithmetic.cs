@@ -10,6 +10,7 @@ internal static class PtxArithmetic
     {
         // Kernels use addresses of one space only; a number is the same in all of them here.
         ["cvta.to.global.u64"] = a => a,
+        ["cvta.global.u64"] = a => a,
         ["cvta.local.u64"] = a => a,
         ["cvta.to.local.u64"] = a => a,
         ["cvt.u64.u32"] = a => (uint)a,
