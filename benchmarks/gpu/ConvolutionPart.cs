@@ -29,7 +29,7 @@ internal static class ConvolutionPart
             }
             run.NoteKernels(title, device);
             if (done < layers.Count)
-                run.RanOut(title, $"{done} of {layers.Count} layers");
+                run.RanOut(title, $"after {done} of {layers.Count} layers");
         }
     }
 

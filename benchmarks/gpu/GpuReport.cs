@@ -17,7 +17,7 @@ internal static class GpuReport
 
     /// <summary>Prints and writes a report.</summary>
     /// <param name="args">See the usage.</param>
-    /// <returns>0; 1 where a part of the work failed, 2 where the arguments are wrong.</returns>
+    /// <returns>0; 1 where a part of the work failed, 2 where the arguments are wrong, 4 where parts ran out of time.</returns>
     public static int Run(string[] args)
     {
         string? markdown = null, json = null;
@@ -75,7 +75,8 @@ internal static class GpuReport
             };
             File.WriteAllText(json, root.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         }
-        return ours.Gaps.Concat(torch.Gaps).Any(gap => gap.Failed) ? 1 : 0;
+        var gaps = ours.Gaps.Concat(torch.Gaps).ToList();
+        return gaps.Exists(gap => gap.Failed) ? 1 : gaps.Count > 0 ? 4 : 0;
     }
 
     /// <summary>What is judged, and what it is; null where it was not measured.</summary>

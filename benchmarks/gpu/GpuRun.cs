@@ -60,11 +60,11 @@ internal sealed class GpuRun(DeviceInfo info, IReadOnlyList<Precision> precision
 
     /// <summary>Notes that time ran out.</summary>
     /// <param name="part">What is not complete.</param>
-    /// <param name="done">How much of it was done.</param>
-    public void RanOut(string part, string done)
+    /// <param name="when">After what, or before it began.</param>
+    public void RanOut(string part, string when = "before it began")
     {
-        results.Gaps.Add(new GpuGap(part, $"out of time after {done}", Failed: false));
-        Console.WriteLine($"{part}: out of time after {done}");
+        results.Gaps.Add(new GpuGap(part, $"out of time {when}", Failed: false));
+        Console.WriteLine($"{part}: out of time {when}");
     }
 
     /// <summary>Notes what a part's kernels cost to load.</summary>

@@ -79,7 +79,7 @@ internal static class NetworkPart
             string title = $"{part} {network}, {GpuRun.NameOf(precision)}";
             if (run.IsOver)
             {
-                run.RanOut(title, "the other precisions");
+                run.RanOut(title);
                 continue;
             }
             using var device = run.Open(precision);

@@ -19,7 +19,7 @@ internal static class ProductPart
             {
                 if (run.IsOver)
                 {
-                    run.RanOut($"matmul, {GpuRun.NameOf(precision)}", $"sizes above {n}");
+                    run.RanOut($"matmul, {GpuRun.NameOf(precision)}", $"before size {n}");
                     break;
                 }
                 int copies = timer.Copies(3L * sizeof(float) * n * n);
@@ -55,7 +55,7 @@ internal static class ProductPart
         using var device = run.Open(Precision.Float32);
         if (device.Float64Rate == 0)
         {
-            run.Results.Gaps.Add(new GpuGap("root", "the device has no 64-bit floats", Failed: false));
+            run.Results.Facts.Add("the device has no 64-bit floats, so no root");
             return;
         }
         var random = new Random(1);

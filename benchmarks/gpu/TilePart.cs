@@ -20,7 +20,7 @@ internal static class TilePart
                 using var device = run.Open(precision, folder.FullName);
                 if (Sums(run, device, name, layers) is not { } counted)
                 {
-                    run.RanOut(title, "less than one sum by counted tiles");
+                    run.RanOut(title, "within the sum by counted tiles");
                     continue;
                 }
                 device.Tune(() => Step(run, device, options, image, batch), _ =>
@@ -30,7 +30,7 @@ internal static class TilePart
                 });
                 if (Sums(run, device, name, layers) is not { } tuned)
                 {
-                    run.RanOut(title, "tuning");
+                    run.RanOut(title, "after tuning");
                     continue;
                 }
                 foreach (var (pass, seconds) in counted)
@@ -42,7 +42,7 @@ internal static class TilePart
             }
             catch (OperationCanceledException)
             {
-                run.RanOut(title, "some products");
+                run.RanOut(title, "while tuning");
             }
             finally
             {
@@ -50,7 +50,7 @@ internal static class TilePart
             }
         }
         if (run.Precisions.All(precision => precision == Precision.Float32))
-            run.Results.Gaps.Add(new GpuGap("tiles", "there is one tile in float32, so nothing to tune", Failed: false));
+            run.Results.Facts.Add("there is one tile in float32, so nothing to tune");
     }
 
     /// <summary>Seconds of each pass, all layers as often as the network has them; null where time ran out.</summary>

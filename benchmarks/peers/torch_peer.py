@@ -47,9 +47,9 @@ class Run:
         """Whether the part's time is up."""
         return time.perf_counter() > self.end
 
-    def ran_out(self, part, done):
+    def ran_out(self, part, when="before it began"):
         """Notes that time ran out."""
-        self.gaps.append({"part": part, "why": f"out of time after {done}", "failed": False})
+        self.gaps.append({"part": part, "why": f"out of time {when}", "failed": False})
 
     def do(self, name, seconds, part):
         """Runs a part; what it raises becomes a gap."""
@@ -186,7 +186,7 @@ def convolutions(run, network, counted, gradients):
         done = 0
         for (name, shape, is_first), times in counted.items():
             if run.is_over():
-                run.ran_out(f"convolutions {network}, {precision}", f"{done} of {len(counted)} layers")
+                run.ran_out(f"convolutions {network}, {precision}", f"after {done} of {len(counted)} layers")
                 break
             passes = ["forward"] + (["filter gradient"] + ([] if is_first else ["input gradient"]) if gradients else [])
             for where in passes:
@@ -229,7 +229,7 @@ def matmul(run):
         use(precision)
         for n in [64] if run.quick else [4096, 2048, 1024]:
             if run.is_over():
-                run.ran_out(f"matmul, {precision}", f"sizes above {n}")
+                run.ran_out(f"matmul, {precision}", f"before size {n}")
                 break
             sets = [[torch.randn(n, n, device=run.device).to(type_of(precision)) for _ in range(3)]
                     for _ in range(run.copies(3 * type_of(precision).itemsize * n * n))]
@@ -258,7 +258,7 @@ def training(run, network, options, image, batch, compiled=False):
     """A training step: upload, loss, gradients, clipping, Adam, average; the loss is read."""
     for precision in run.precisions[:2] if compiled else run.precisions:
         if run.is_over():
-            run.ran_out(f"training {network}, {precision}", "the other precisions")
+            run.ran_out(f"training {network}, {precision}")
             continue
         use(precision)
         layouts = ["nhwc"] if compiled else layouts_of(precision)
@@ -313,7 +313,7 @@ def sampling(run, network, options, image, batch, compiled=False):
     count = 8
     for precision in run.precisions[:2] if compiled else run.precisions:
         if run.is_over():
-            run.ran_out(f"sampling {network}, {precision}", "the other precisions")
+            run.ran_out(f"sampling {network}, {precision}")
             continue
         use(precision)
         found = []
@@ -350,7 +350,7 @@ def inception(run, compiled=False):
     network = torch_goldens.hashed_inception()
     for precision in run.precisions[:2] if compiled else run.precisions:
         if run.is_over():
-            run.ran_out(f"inception, {precision}", "the other precisions")
+            run.ran_out(f"inception, {precision}")
             continue
         use(precision)
         found = []
