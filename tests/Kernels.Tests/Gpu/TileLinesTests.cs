@@ -122,7 +122,8 @@ public sealed class TileLinesTests(string id, Precision precision)
         internal int First { get; init; } = Shape.C;
 
         public override string ToString() => $"{Shape.R}x{Shape.S}, {Shape.N}x{Shape.H}x{Shape.W}, {Shape.C} to {Shape.K} channels"
-            + (First < Shape.C ? $", {First} of them in another tensor" : "") + (HasBias ? ", bias" : "") + (HasScaleShift ? ", scale-shift" : "")
+            + (First < Shape.C ? $", {First} of them in another tensor" : "")
+            + (HasBias ? ", bias" : "") + (HasScaleShift ? ", scale-shift" : "")
             + (Tile is { } tile ? $", tile {1 << tile.LineShift}x{1 << tile.ColumnShift}" : "");
     }
 
