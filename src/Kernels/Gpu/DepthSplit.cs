@@ -28,10 +28,11 @@ internal static class DepthSplit
     /// </summary>
     private const int OperationsOfByte = 128;
 
-    /// <summary>Tenths for reading one more part: four reads are under way at a time, and memory answers in some 0.25 µs.</summary>
+    /// <summary>Tenths for reading one more part: four reads are under way at a time, and memory is taken to answer in
+    /// 0.25 µs.</summary>
     private const int PartLatency = 4;
 
-    /// <summary>Tenths for the launch that adds the parts: some 2 µs.</summary>
+    /// <summary>Tenths for the launch that adds the parts, taken to be 2 µs; not measured, like the above.</summary>
     private const int Launch = 160;
 
     /// <summary>Percent of the time that must remain at most: counted gains below a fifth may be none, and in a batch larger than
@@ -69,7 +70,7 @@ internal static class DepthSplit
     /// <summary>Terms of one part of a sum; the last parts have fewer, or there are none left for them.</summary>
     public static int DepthOfPart(int depth, int parts) => (((depth - 1) / (parts * Unit)) + 1) * Unit;
 
-    /// <summary>Tenths of a unit for writing and reading a part: 8 bytes a value, of whose time every multiprocessor has its share.</summary>
+    /// <summary>Tenths for writing and reading a part: 8 bytes a value, of whose time every multiprocessor has its share.</summary>
     private static long TrafficOfPart(long lines, int columns)
     {
         const long OperationsOfTenth = 2L * 64 * 64 * Unit / 10;

@@ -25,7 +25,8 @@ public sealed class DepthSplitTests
             int parts = DepthSplit.Parts(lines, columns, depth), ofPart = DepthSplit.DepthOfPart(depth, parts);
             split += parts > 1 ? 1 : 0;
             Assert.That(ofPart % DepthSplit.Unit, Is.Zero);
-            Assert.That(((long)parts * ofPart >= depth) && ((parts - 1L) * ofPart < depth), $"{lines} x {columns} x {depth}: {parts} x {ofPart}");
+            Assert.That(((long)parts * ofPart >= depth) && ((parts - 1L) * ofPart < depth),
+                $"{lines} x {columns} x {depth}: {parts} x {ofPart}");
         }
         Assert.That(split, Is.InRange(200, 1_800));
 

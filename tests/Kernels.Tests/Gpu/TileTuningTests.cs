@@ -54,7 +54,8 @@ public sealed class TileTuningTests(string id)
         using var device = new Device(Info, Precision.Tf32, device => new GpuBackend(device));
         var backend = (GpuBackend)device.Backend;
         using Tensor x = device.NewTensor([s.N, s.H, s.W, s.C], TileGemmTests.Numbers(s.Pixels * s.C, 1)),
-            dy = device.NewTensor([s.N, s.H, s.W, s.K], TileGemmTests.Numbers(s.Pixels * s.K, 2)), dFilter = device.NewTensor([s.K, 1, 1, s.C]);
+            dy = device.NewTensor([s.N, s.H, s.W, s.K], TileGemmTests.Numbers(s.Pixels * s.K, 2));
+        using var dFilter = device.NewTensor([s.K, 1, 1, s.C]);
         TileLaunch last = default;
         backend.Products = launch => last = launch;
         void Run() => backend.Conv2DBackwardFilter(s, x, dy, new GradientTarget(dFilter, false));
