@@ -24,6 +24,10 @@ internal readonly record struct PtxThread
 
     public int Index => (int)(_bits & ThreadMask);
 
+    public int Epoch => (int)((_bits & EpochMask) >> EpochShift);
+
+    public bool IsNobody => _bits == 0;
+
     /// <summary>In place of nobody, this thread; in place of another one of the same moment, more than one thread.</summary>
     public PtxThread After(PtxThread earlier)
     {
@@ -89,6 +93,9 @@ internal sealed class AccessLog(int words)
             throw Race(thread, "writes", _reads[word], "reads");
         _writes[word] = thread;
     }
+
+    /// <summary>Who wrote a word last, or nobody.</summary>
+    public PtxThread Writer(int word) => _writes[word];
 
     /// <summary>A write that was checked when it was started, and becomes visible now.</summary>
     public void Land(int word, PtxThread thread) => _writes[word] = thread;

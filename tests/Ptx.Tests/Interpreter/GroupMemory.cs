@@ -12,6 +12,7 @@ internal sealed class GroupMemory(int bytes)
     private readonly byte[] _bytes = new byte[(bytes + 7) & ~7];
     private readonly AccessLog _log = new((bytes + 3) / 4);
     private readonly bool[] _isUnderWay = new bool[(bytes + 3) / 4];
+    private readonly AsynchronousReads _asynchronous = new((bytes + 3) / 4);
 
     /// <summary>Begins a group.</summary>
     public void Clear()
@@ -19,6 +20,7 @@ internal sealed class GroupMemory(int bytes)
         MemoryMarshal.Cast<byte, ulong>(_bytes.AsSpan()).Fill(Poison);
         _log.Clear();
         Array.Clear(_isUnderWay);
+        _asynchronous.Clear();
     }
 
     public ReadOnlySpan<byte> Read(ulong address, int count, PtxThread thread) => Read(address, count, thread, isTogether: false);
@@ -34,10 +36,33 @@ internal sealed class GroupMemory(int bytes)
         {
             if (_isUnderWay[word])
                 throw new PtxFaultException($"{thread} writes byte {at} of shared memory, where a copy is under way");
+            _asynchronous.Write(word, thread);
             _log.Write(word, thread);
         }
         return _bytes.AsSpan(at, count);
     }
+
+    /// <summary>A word that matrix instructions read beside the threads, until <see cref="EndAsynchronousRead"/>.</summary>
+    /// <param name="address">A multiple of four.</param>
+    /// <param name="thread">The warp's first.</param>
+    /// <param name="isFirst">Whether the warp's products read it for the first time.</param>
+    public ReadOnlySpan<byte> ReadAsynchronously(ulong address, PtxThread thread, bool isFirst)
+    {
+        var values = Read(address, sizeof(uint), thread, isTogether: true);
+        int word = Checked(address, sizeof(uint), thread) >> 2;
+        _asynchronous.Read(word, thread, _log.Writer(word), isFirst);
+        return values;
+    }
+
+    public void EndAsynchronousRead(ulong address, PtxThread thread)
+    {
+        int word = Checked(address, sizeof(uint), thread) >> 2;
+        _asynchronous.End(word);
+        _log.ReadTogether(word, thread);
+    }
+
+    /// <summary>Orders what a thread wrote before what matrix instructions read.</summary>
+    public void ShowToAsynchronous(PtxThread thread) => _asynchronous.Fence(thread);
 
     /// <summary>An asynchronous copy of 16 bytes begins: from now on nobody may touch them.</summary>
     public void StartCopy(ulong address, PtxThread thread)
@@ -54,7 +79,10 @@ internal sealed class GroupMemory(int bytes)
         MemoryMarshal.Write(_bytes.AsSpan(at), values);
         _isUnderWay.AsSpan(at >> 2, 4).Clear();
         for (int word = at >> 2; word << 2 < at + 16; word++)
+        {
+            _asynchronous.Write(word, thread);
             _log.Land(word, thread);
+        }
     }
 
     private ReadOnlySpan<byte> Read(ulong address, int count, PtxThread thread, bool isTogether)

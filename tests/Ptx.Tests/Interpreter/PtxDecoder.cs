@@ -16,6 +16,7 @@ internal static class PtxDecoder
             "bra" => new Branch(operands[0], parts.Contains("uni")),
             "ret" or "exit" => new Return(),
             "bar" when code == "bar.sync" && operands is ["0"] => new GroupBarrier(),
+            "mov" when code == "mov.b64" && operands[1].StartsWith('{') => Pair(operands, names),
             "mov" => new Move(names.Row(operands[0]), names.Source(operands[1]), PtxNames.BytesOf(parts[1])),
             "ld" => Load(parts, operands, names),
             "st" => Store(parts, operands, names),
@@ -26,6 +27,8 @@ internal static class PtxDecoder
             "ldmatrix" => LoadMatrices(code, operands, names),
             "mma" => Multiply(MatrixShape.Of(code), [.. operands.Select(names.Rows)]),
             "cp" => Copy(code, operands, names),
+            "wgmma" => Warpgroup(code, operands, names),
+            "fence" when code == "fence.proxy.async.shared::cta" => new ProxyFence(),
             _ => Compute(code, operands, names),
         };
     }
@@ -101,6 +104,35 @@ internal static class PtxDecoder
             throw new PtxFaultException("fragments have other numbers of registers");
         return shape.IsDouble ? new MatrixMultiply<double>(shape, rows[0], rows[1], rows[2], rows[3])
             : new MatrixMultiply<float>(shape, rows[0], rows[1], rows[2], rows[3]);
+    }
+
+    /// <summary>A register of 64 bits from two of 32, the low half first.</summary>
+    private static Compute2 Pair(string[] operands, PtxNames names)
+    {
+        string[] halves = operands[1].Trim('{', '}').Split(',');
+        return new Compute2(names.Row(operands[0]), names.Source(halves[0].Trim()), names.Source(halves[1].Trim()),
+            (low, high) => (uint)low | (high << 32));
+    }
+
+    private static PtxInstruction Warpgroup(string code, string[] operands, PtxNames names)
+    {
+        if (code == "wgmma.fence.sync.aligned")
+            return new WarpgroupFence();
+        if (code == "wgmma.commit_group.sync.aligned")
+            return new WarpgroupCommit();
+        if (code == "wgmma.wait_group.sync.aligned" && operands is ["0"])
+            return new WarpgroupWait();
+        int[] sums = operands.Length > 0 ? names.Rows(operands[0]) : [];
+        string shape = $"wgmma.mma_async.sync.aligned.m64n{2 * sums.Length}";
+        // Neither operand negated; 32-bit ones are never turned.
+        if (code == $"{shape}k8.f32.tf32.tf32" && operands[4..] is ["1", "1"])
+            return new WarpgroupMultiply(sums, names.Row(operands[1]), names.Row(operands[2]), names.Row(operands[3]), 4, false, false);
+        if (code == $"{shape}k16.f32.bf16.bf16" && operands[4..] is ["1", "1", "0" or "1", "0" or "1"])
+        {
+            return new WarpgroupMultiply(sums, names.Row(operands[1]), names.Row(operands[2]), names.Row(operands[3]), 2,
+                operands[6] == "1", operands[7] == "1");
+        }
+        throw new PtxFaultException("unknown instruction");
     }
 
     private static PtxInstruction Copy(string code, string[] operands, PtxNames names)

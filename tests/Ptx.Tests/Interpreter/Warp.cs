@@ -22,6 +22,9 @@ internal sealed class Warp(PtxKernel kernel, ThreadGroup group, int firstThread)
     /// <summary>What the warp shares with others.</summary>
     public ThreadGroup Group => group;
 
+    /// <summary>Matrix products of the warpgroup that this warp has a part in.</summary>
+    public PendingProducts Products { get; } = new();
+
     /// <summary>The instruction that the lanes that ran last stand at.</summary>
     public int At { get; private set; }
 
@@ -41,6 +44,7 @@ internal sealed class Warp(PtxKernel kernel, ThreadGroup group, int firstThread)
             for (int lane = 0; lane < Lanes.Count; lane++)
                 Row(row)[lane] = group.Special(name, firstThread + lane);
         }
+        Products.Clear();
         _live = Lanes.All;
         _fragments.Clear();
         _fragments.Add(new Fragment(0, Lanes.All));
