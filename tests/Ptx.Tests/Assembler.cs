@@ -70,7 +70,7 @@ internal static partial class Assembler
                     InstructionSet, nvvmAPI: null!);
                 var kernel = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(use.Method),
                     new KernelSpecialization(use.Threads, use.LeastGroups));
-                compiled[name] = (KernelText.WithoutPromises(kernel.PTXAssembly), null);
+                compiled[name] = (KernelText.ForWarpgroups(KernelText.WithoutPromises(kernel.PTXAssembly)), null);
             }
             catch (Exception exception)
             {
@@ -92,10 +92,12 @@ internal static partial class Assembler
         {
             string source = Path.Combine(folder, "kernel.ptx"), binary = Path.Combine(folder, "kernel.cubin");
             File.WriteAllText(source, ptx);
-            var (code, report) = Run(Folder!, "ptxas", $"-v -arch=sm_{architecture} {source} -o {binary}");
-            if (code != 0)
+            bool isOfWarpgroup = ptx.Contains("wgmma.", StringComparison.Ordinal);
+            var (code, report) = Run(Folder!, "ptxas", $"-v -arch=sm_{architecture}{(isOfWarpgroup ? "a" : "")} {source} -o {binary}");
+            // Right, but slow: the assembler waits for every instruction where it cannot follow the sums.
+            if (code != 0 || report.Contains("wgmma.mma_async instructions are serialized", StringComparison.Ordinal))
                 return AssembledKernel.Faulty(use.Name, report.Trim());
-            var machineCode = ptx.Contains("mma.sync", StringComparison.Ordinal)
+            var machineCode = isOfWarpgroup || ptx.Contains("mma.sync", StringComparison.Ordinal)
                 ? MachineCode.Parse(Run(Folder!, "nvdisasm", $"-c {binary}").Output) : null;
             return new AssembledKernel(use.Name, use.Threads, Number(Registers().Match(report)), Number(Shared().Match(report)),
                 use.DynamicSharedBytes, Number(Stack().Match(report)),

@@ -21,7 +21,15 @@ internal static class KernelListing
 
     /// <summary>The kernels that run on an architecture.</summary>
     /// <param name="architecture">75, 80, ...</param>
-    public static IReadOnlyDictionary<string, KernelUse> For(int architecture) => architecture < 80 ? Portable : All;
+    public static IReadOnlyDictionary<string, KernelUse> For(int architecture) => architecture switch
+    {
+        < 80 => Portable,
+        90 => All,
+        _ => All.Where(entry => !IsOfWarpgroup(entry.Key)).ToDictionary(),
+    };
+
+    /// <summary>Whether a kernel of this name runs on compute capability 9.0 alone.</summary>
+    public static bool IsOfWarpgroup(string name) => name.Contains(nameof(WarpgroupTile<,>), StringComparison.Ordinal);
 
     private static SortedDictionary<string, KernelUse> List(Precision precision)
     {
@@ -41,7 +49,7 @@ internal static class KernelListing
         }
         // A shape of the cases has one tile and whole sums or split ones; a larger one of the same product has others.
         var backend = (GpuBackend)device.Backend;
-        foreach (var tile in TileChoice.All)
+        foreach (var tile in TileChoice.AllAndWarpgroups)
         {
             foreach (int? parts in new int?[] { null, 2 })
             {

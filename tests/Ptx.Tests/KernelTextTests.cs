@@ -23,4 +23,19 @@ public sealed class KernelTextTests
     public void Conditional_branches_promise_nothing()
         => Assert.That(KernelText.WithoutPromises("@%p1 bra.uni L_1; @!%p22\tbra.uni L_2; bra.uni L_3;"),
             Is.EqualTo("@%p1 bra L_1; @!%p22\tbra L_2; bra.uni L_3;"));
+
+    /// <summary>What one kernel needs must not reach the others: target sm_90a runs on no other chip.</summary>
+    [TestCase("7.8", "8.0")]
+    [TestCase("8.0", "8.0")]
+    [TestCase("8.8", "8.8")]
+    [TestCase("10.1", "10.1")]
+    public void Only_a_warpgroups_text_gets_its_target(string version, string expected)
+    {
+        string text = Text(version, "sm_80", 16, "mma.sync.aligned.m16n8k8"), warpgroup = Text(version, "sm_80", 16, "wgmma.fence");
+        Assert.That(KernelText.ForWarpgroups(text), Is.EqualTo(text));
+        Assert.That(KernelText.ForWarpgroups(warpgroup), Is.EqualTo(Text(expected, "sm_90a", 1024, "wgmma.fence")));
+    }
+
+    private static string Text(string version, string target, int align, string instruction)
+        => $".version {version}\n.target {target}\n\n.extern .shared .align {align} .b8 __dyn_shared_alloca[];\n\t{instruction}.sync;\n";
 }

@@ -8,7 +8,7 @@ namespace Diffusion.Gpu.Ptx.Tests;
 internal sealed partial record MachineCode(IReadOnlyList<string> All, IReadOnlyList<string> Loop)
 {
     /// <summary>Instructions of the loop that multiply matrices.</summary>
-    public int Products => Count(Loop, "HMMA");
+    public int Products => Count(Loop, "HG?MMA");
 
     /// <summary>Share of the loop's instructions that multiply matrices.</summary>
     public double Share => (double)Products / Math.Max(1, Loop.Count);
@@ -41,7 +41,7 @@ internal sealed partial record MachineCode(IReadOnlyList<string> All, IReadOnlyL
     }
 
     private static bool IsProduct(string instruction)
-        => instruction.StartsWith("HMMA", StringComparison.Ordinal) || instruction.StartsWith("DMMA", StringComparison.Ordinal);
+        => Count([instruction], "(HG?|D)MMA") > 0;
 
     [GeneratedRegex(@"^(\.L_\w+):")]
     private static partial Regex Label();

@@ -40,8 +40,7 @@ public sealed class TableTests
 
     private static string Table()
     {
-        var ampere = Assembly.Of(80);
-        var hopper = Assembly.Of(90).ToDictionary(kernel => kernel.Name);
+        var ampere = Assembly.Of(80).ToDictionary(kernel => kernel.Name);
         var table = new StringBuilder();
         table.AppendLine(CultureInfo.InvariantCulture, $"""
 # Kernels as assembled
@@ -56,12 +55,14 @@ a multiprocessor holds at once, by registers, shared memory and threads. Written
 | kernel | threads | shared bytes | registers 8.0 | instructions | groups / warps | registers 9.0 | instructions | groups / warps |
 |---|---|---|---|---|---|---|---|---|
 """);
-        foreach (var kernel in ampere)
+        foreach (var kernel in Assembly.Of(90))
         {
-            Assert.That(kernel.Fault ?? hopper[kernel.Name].Fault, Is.Null, kernel.Name);
+            // A warpgroup's kernels are for 9.0 alone.
+            var before = ampere.GetValueOrDefault(kernel.Name);
+            Assert.That(before?.Fault ?? kernel.Fault, Is.Null, kernel.Name);
             table.AppendLine(CultureInfo.InvariantCulture,
                 $"| `{kernel.Name}` | {kernel.Threads} | {kernel.SharedBytes} "
-                + $"| {Columns(80, kernel)} | {Columns(90, hopper[kernel.Name])} |");
+                + $"| {(before is null ? "– | – | –" : Columns(80, before))} | {Columns(90, kernel)} |");
         }
         return table.ToString();
     }

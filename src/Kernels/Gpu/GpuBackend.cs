@@ -1,5 +1,6 @@
 using ILGPU;
 using ILGPU.Runtime;
+using ILGPU.Runtime.Cuda;
 using ILGPU.Runtime.OpenCL;
 
 namespace Diffusion.Gpu.Kernels;
@@ -15,6 +16,9 @@ internal sealed partial class GpuBackend : Backend
     private readonly KernelLoader _loader;
     private readonly Launcher _launcher;
     private readonly bool _hasTensorCores;
+
+    /// <summary>Whether the device is of compute capability 9.0, no other: target sm_90a runs on nothing later either.</summary>
+    private readonly bool _hasWarpgroups;
 
     /// <summary>Opens the device that <see cref="Device.Info"/> names.</summary>
     /// <param name="device">A GPU or the emulator.</param>
@@ -35,6 +39,8 @@ internal sealed partial class GpuBackend : Backend
             _launcher = new Launcher(_loader, _stream, runner);
             MatrixStrategy = FastestMatrixStrategy(runner is not null);
             _hasTensorCores = device.Info.Precisions.Contains(Precision.Tf32) || runner is not null;
+            _hasWarpgroups = runner is not null || (_accelerator is CudaAccelerator cuda
+                && cuda.Architecture == CudaArchitecture.SM_90 && cuda.InstructionSet >= CudaInstructionSet.ISA_80);
         }
         catch (Exception exception)
         {

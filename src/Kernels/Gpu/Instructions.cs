@@ -23,7 +23,10 @@ internal static class Instructions
     {
         var registry = builder.GetIntrinsicManager();
         foreach (var (calls, texts) in new[]
-            { (typeof(Instructions), typeof(InstructionText)), (typeof(DoubleInstructions), typeof(DoubleInstructionText)) })
+        {
+            (typeof(Instructions), typeof(InstructionText)), (typeof(DoubleInstructions), typeof(DoubleInstructionText)),
+            (typeof(WarpgroupInstructions), typeof(WarpgroupInstructionText)),
+        })
         {
             var methods = calls.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.DeclaredOnly);
             foreach (var method in methods.Where(method => method.IsDefined(typeof(IntrinsicImplementationAttribute))))
@@ -58,8 +61,7 @@ internal static class Instructions
 
     /// <summary>Waits until all but the newest Stages − 2 groups of this thread's copies have landed.</summary>
     [IntrinsicImplementation]
-    internal static void Wait()
-        => throw OnlyOnCuda();
+    internal static void Wait() => throw OnlyOnCuda();
 
     /// <summary>Waits for all of this thread's copies.</summary>
     [IntrinsicImplementation]
@@ -81,7 +83,7 @@ internal static class Instructions
         where TOrder : struct, IOperandOrder
         => throw OnlyOnCuda();
 
-    /// <summary>Loads the right fragments of half a stage. <paramref name="half"/> is a constant.</summary>
+    /// <summary>Loads the right fragments likewise.</summary>
     [IntrinsicImplementation]
     internal static void LoadRight<TShape, TElement, TOrder>(int stage, int half)
         where TShape : struct, ITileShape
@@ -227,14 +229,24 @@ internal static class InstructionText
         for (int i = 0; i < lefts; i++)
         {
             Write(code, $"setp.eq.u32 p, {Argument(code, call, 0)}, {i};");
-            for (int j = 0; j < rights; j++)
-            {
-                int first = 4 * ((i * rights) + j);
-                Write(code, $"@p st.shared.v2.f32 [s+{32 * j}], {List("sum", first, 2)};");
-                Write(code, $"@p st.shared.v2.f32 [s+{(32 * j) + step}], {List("sum", first + 2, 2)};");
-            }
+            StoreSums(code, i * rights, rights, step);
         }
         Write(code, "}");
+    }
+
+    /// <summary>Writes fragments of 16 lines and 8 columns, four sums each, side by side to address s where predicate p holds.</summary>
+    /// <param name="code">What is being compiled.</param>
+    /// <param name="first">The first fragment.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="step">Bytes from a lane's first two sums of a fragment to the other two.</param>
+    internal static void StoreSums(PTXCodeGenerator code, int first, int count, int step)
+    {
+        for (int j = 0; j < count; j++)
+        {
+            int sum = 4 * (first + j);
+            Write(code, $"@p st.shared.v2.f32 [s+{32 * j}], {List("sum", sum, 2)};");
+            Write(code, $"@p st.shared.v2.f32 [s+{(32 * j) + step}], {List("sum", sum + 2, 2)};");
+        }
     }
 
     /// <summary>Four 8 × 8 matrices of 16-bit values at a time, which are four 8 × 4 matrices of 32-bit values.</summary>

@@ -28,7 +28,7 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
     {
         string? source = kernel switch
         {
-            PTXCompiledKernel ptx => WithoutPromises(ptx.PTXAssembly),
+            PTXCompiledKernel ptx => ForWarpgroups(WithoutPromises(ptx.PTXAssembly)),
             CLCompiledKernel cl => cl.Source,
             _ => null,
         };
@@ -59,6 +59,19 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
     public static string WithoutPromises(string ptx) => UniformBranch().Replace(ptx, "$1bra");
 
     /// <summary>
+    /// The text of a kernel with a warpgroup's instructions, which exist for target sm_90a alone, from PTX 8.0 on; ILGPU writes no target
+    /// above sm_80. Its dynamic shared memory begins where their swizzles do (<see cref="WarpgroupDescriptor"/>). Any other text stays.
+    /// </summary>
+    public static string ForWarpgroups(string source)
+    {
+        if (!source.Contains("wgmma.", StringComparison.Ordinal))
+            return source;
+        source = Version().Replace(source,
+            version => decimal.Parse(version.ValueSpan, CultureInfo.InvariantCulture) < 8 ? "8.0" : version.Value);
+        return DynamicShared().Replace(Target().Replace(source, "sm_90a"), "1024");
+    }
+
+    /// <summary>
     /// The text with its names numbered from 0 in order of appearance. ILGPU numbers them by everything that it compiled before, and a
     /// driver's own cache, which looks for a text that it has seen, would miss; so it also hits after a build that left the kernel as it
     /// was.
@@ -82,6 +95,15 @@ internal sealed partial record KernelText(string Source, int StaticSharedBytes, 
 
     [GeneratedRegex(@"(@!?%\w+\s+)bra\.uni\b")]
     private static partial Regex UniformBranch();
+
+    [GeneratedRegex(@"(?<=^\.version )\d+\.\d+", RegexOptions.Multiline)]
+    private static partial Regex Version();
+
+    [GeneratedRegex(@"(?<=^\.target )\w+", RegexOptions.Multiline)]
+    private static partial Regex Target();
+
+    [GeneratedRegex(@"(?<=\.extern \.shared \.align )\d+")]
+    private static partial Regex DynamicShared();
 
     [UnsafeAccessor(UnsafeAccessorKind.Constructor)]
     private static extern PTXCompiledKernel NewPtxKernel(Context context, EntryPoint entryPoint, CompiledKernel.KernelInfo? info,

@@ -8,7 +8,9 @@ using Diffusion.Gpu.Kernels.Weights;
 namespace Diffusion.Gpu.Kernels;
 
 /// <summary>The fastest tile of each product as measured on one device with one driver; kept beside the compiled kernels.</summary>
-/// <remarks>All tiles give the same bits, so a choice, however it came about, never changes a result.</remarks>
+/// <remarks>All tiles but those of a warpgroup give the same bits, so a choice between them never changes a result; where a warpgroup's was
+/// the fastest, results may differ in the last bits from those of a device without this file, and an image's from one batch to a batch of
+/// another size. With the same file every run gives the same bits.</remarks>
 /// <param name="folder">Where the file lies; null keeps nothing.</param>
 /// <param name="device">Whose name and driver the file is for.</param>
 internal sealed class TileTuning(string? folder, DeviceInfo device)
@@ -25,15 +27,17 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
 
     /// <summary>The fastest tile of a product: known, or timed now in a tuning run; null where neither is so.</summary>
     /// <param name="product">Which.</param>
+    /// <param name="candidates">Tiles that it can have on this device.</param>
     /// <param name="multiply">Launches it by one tile.</param>
     /// <param name="wait">Waits for its end.</param>
-    public TileSize? Find(in TileProduct product, Action<TileSize>? multiply = null, Action? wait = null)
+    public TileSize? Find(in TileProduct product, IReadOnlyList<TileSize> candidates, Action<TileSize>? multiply = null,
+        Action? wait = null)
     {
-        if (_fastest.TryGetValue(product, out var tile))
+        if (_fastest.TryGetValue(product, out var tile) && candidates.Contains(tile))
             return tile;
         if (Tuned is null || multiply is null || wait is null)
             return null;
-        tile = TileChoice.All.MinBy(candidate => Time(candidate, multiply, wait));
+        tile = candidates.MinBy(candidate => Time(candidate, multiply, wait));
         _fastest[product] = tile;
         Tuned(product, tile);
         return tile;
@@ -91,7 +95,7 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
             foreach (var entry in root["tiles"]!.AsArray())
             {
                 // A tile that the program no longer has is no choice.
-                var known = TileChoice.All.Where(tile => tile.ToString() == (string)entry!["tile"]!).ToList();
+                var known = TileChoice.AllAndWarpgroups.Where(tile => tile.ToString() == (string)entry!["tile"]!).ToList();
                 if (known is [var tile])
                 {
                     fastest[new TileProduct(Enum.Parse<Precision>((string)entry!["precision"]!), (string)entry["product"]!,

@@ -208,7 +208,7 @@ public sealed class TileGemmTests(string id, Precision precision)
         new(1, 1, 1, 4, 4, 1, 1, 1, 0, 0),
     ]);
 
-    private static IEnumerable<TestCaseData> Named(IEnumerable<Conv2DShape> shapes)
+    internal static IEnumerable<TestCaseData> Named(IEnumerable<Conv2DShape> shapes)
         => shapes.Select(s => new TestCaseData(s).SetArgDisplayNames(
             $"{s.R}x{s.S} at stride {s.Stride}, {s.N}x{s.H}x{s.W}, {s.C} to {s.K} channels"));
 
@@ -217,6 +217,7 @@ public sealed class TileGemmTests(string id, Precision precision)
         from order in new[] { (false, false), (true, true), (true, false), (false, true) }.Take(size.Item3 % 4 == 0 ? 4 : 2)
         select new object[] { size.Item1, size.Item2, size.Item3, size.Item4, order.Item1, order.Item2 };
 
+    /// <summary>Compares a product that was added to itself with the reference.</summary>
     internal static void AssertProduct(Precision precision, MatMulShape s, float[] a, float[] b, float[] twice)
     {
         var rounding = Rounding.Of(precision);

@@ -35,13 +35,17 @@ public sealed class TileTuningTests(string id)
         foreach (var tile in TileChoice.All)
         {
             var tuning = new TileTuning(_scratch.File("."), Info);
-            var measured = tuning.Find(product)!.Value;
+            var measured = tuning.Find(product, TileChoice.All)!.Value;
             File.WriteAllText(file, text.Replace(measured.ToString(), tile.ToString(), StringComparison.Ordinal));
             var (used, _, tuned) = Multiply(tune: false);
             Assert.That(used, Is.EqualTo(tile));
             Assert.That(tuned, Is.EqualTo(result));
             File.WriteAllText(file, text);
         }
+        var other = new TileTuning(_scratch.File("."), Info).Find(product, TileChoice.All)!.Value;
+        File.WriteAllText(file, text.Replace(other.ToString(), TileChoice.Warpgroups[0].ToString(), StringComparison.Ordinal));
+        Assert.That(new TileTuning(_scratch.File("."), Info).Find(product, TileChoice.Warpgroups), Is.EqualTo(TileChoice.Warpgroups[0]));
+        Assert.That(Multiply(tune: false).Tile, Is.EqualTo(counted), "the device has no instructions of warpgroups");
         File.WriteAllText(file, text[..(text.Length / 2)]);
         Assert.That(Multiply(tune: false).Tile, Is.EqualTo(counted), "a damaged file is no measurement");
     }
@@ -63,7 +67,7 @@ public sealed class TileTuningTests(string id)
         float[] counted = dFilter.ToArray();
         device.Tune(Run, _ => { });
         Assert.That(last is { Split: true, Product.Slices: > 1, Pass: "filter gradient" }, last.ToString());
-        Assert.That(backend.Tuning.Find(last.Product), Is.EqualTo(last.Tile));
+        Assert.That(backend.Tuning.Find(last.Product, TileChoice.All), Is.EqualTo(last.Tile));
         Assert.That(dFilter.ToArray(), Is.EqualTo(counted));
     }
 
@@ -72,14 +76,16 @@ public sealed class TileTuningTests(string id)
     {
         var tuning = new TileTuning(null, Info) { Tuned = (_, _) => { } };
         var tried = new List<TileSize>();
-        var fastest = tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 4), tile =>
+        var fastest = tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 4), TileChoice.Warpgroups, tile =>
         {
             tried.Add(tile);
-            Thread.Sleep(tile == TileChoice.All[^1] ? 0 : 3);
+            Thread.Sleep(tile == TileChoice.Warpgroups[^1] ? 0 : 3);
         }, () => { });
-        Assert.That(tried.Distinct(), Is.EquivalentTo(TileChoice.All));
-        Assert.That(fastest, Is.EqualTo(TileChoice.All[^1]));
-        Assert.That(tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 5)), Is.Null, "another product");
+        Assert.That(tried.Distinct(), Is.EquivalentTo(TileChoice.Warpgroups));
+        Assert.That(fastest, Is.EqualTo(TileChoice.Warpgroups[^1]));
+        Assert.That(tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 5), TileChoice.Warpgroups), Is.Null, "another product");
+        tuning.Tuned = null;
+        Assert.That(tuning.Find(new TileProduct(Precision.Tf32, "", 1, 2, 3, 4), TileChoice.All), Is.Null, "no candidate");
     }
 
     [Test]

@@ -7,6 +7,8 @@ internal struct CudaTile<TShape, TElement> : ITile
     where TShape : struct, ITileShape
     where TElement : struct, ITileElement
 {
+    public static bool IsAsynchronous => false;
+
     public static TileMemory Open()
     {
         // Dynamic, for static memory ends at 48 KB: the launch names TileShape.SharedBytes.
@@ -28,28 +30,35 @@ internal struct CudaTile<TShape, TElement> : ITile
 
     public static void Commit() => Instructions.Commit();
 
-    public static void Wait() => Instructions.Wait();
+    public static void Wait(TileMemory memory) => Instructions.Wait();
 
-    public static void Drain() => Instructions.Drain();
+    public static void Drain(TileMemory memory) => Instructions.Drain();
 
-    public static TileMemory Anchor(TileMemory memory, int left, int right)
+    public static TileMemory Anchor<TLeftOrder, TRightOrder>(TileMemory memory)
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder
     {
-        Instructions.AnchorLeft(left);
-        Instructions.AnchorRight(right);
+        Instructions.AnchorLeft(TileWarps<TShape, TElement>.LeftAddress<TLeftOrder>());
+        Instructions.AnchorRight(TileWarps<TShape, TElement>.RightAddress<TRightOrder>());
         return memory;
     }
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
-        where TOrder : struct, IOperandOrder
-        => Instructions.LoadLeft<TShape, TElement, TOrder>(stage, half);
-
-    public static void LoadRight<TOrder>(TileMemory memory, int stage, int half)
-        where TOrder : struct, IOperandOrder
-        => Instructions.LoadRight<TShape, TElement, TOrder>(stage, half);
-
-    public static void Step(TileMemory memory) => Instructions.Step<TShape, TElement>();
-
-    public static void Spill<TLeftOrder>(TileMemory memory, int fragment, int word)
+    public static void Step<TLeftOrder, TRightOrder>(TileMemory memory, int stage, int half)
         where TLeftOrder : struct, IOperandOrder
-        => Instructions.Spill<TShape, TElement, TLeftOrder>(fragment, word << 2);
+        where TRightOrder : struct, IOperandOrder
+    {
+        Instructions.LoadLeft<TShape, TElement, TLeftOrder>(stage, half);
+        Instructions.LoadRight<TShape, TElement, TRightOrder>(stage, half);
+        Instructions.Step<TShape, TElement>();
+    }
+
+    public static int SpillWord<TLeftOrder>()
+        where TLeftOrder : struct, IOperandOrder
+        => TileWarps<TShape, TElement>.SpillWord<TLeftOrder>();
+
+    public static void Spill<TLeftOrder>(TileMemory memory, int part, int word)
+        where TLeftOrder : struct, IOperandOrder
+        => Instructions.Spill<TShape, TElement, TLeftOrder>(part, word << 2);
+
+    public static int SpilledLine(int part, int line) => TileWarps<TShape, TElement>.SpilledLine(part, line);
 }

@@ -20,7 +20,7 @@ internal struct EmulatedTile<TShape, TElement> : ITile
 
     private static int RegistersOfLane => LeftRegisters + (2 * TileShape<TShape>.RightFragments);
 
-    private static int SumsOfLane => 4 * TileShape<TShape>.LeftFragments * TileShape<TShape>.RightFragments;
+    public static bool IsAsynchronous => false;
 
     public static TileMemory Open()
     {
@@ -29,9 +29,9 @@ internal struct EmulatedTile<TShape, TElement> : ITile
             Shared = SharedMemory.Allocate<F4>(TileShape<TShape>.SharedBytes >> 4),
             Fragments = SharedMemory.Allocate<uint>(TileLayout.Threads * RegistersOfLane),
             Addresses = SharedMemory.Allocate<int>(TileLayout.Threads * 2),
-            Sums = LocalMemory.Allocate<float>(SumsOfLane),
+            Sums = LocalMemory.Allocate<float>(TileShape<TShape>.SumsOfLane),
         };
-        for (int i = 0; i < SumsOfLane; i++)
+        for (int i = 0; i < TileShape<TShape>.SumsOfLane; i++)
             memory.Sums[i] = 0;
         return memory;
     }
@@ -50,22 +50,49 @@ internal struct EmulatedTile<TShape, TElement> : ITile
     {
     }
 
-    public static void Wait()
+    public static void Wait(TileMemory memory)
     {
     }
 
-    public static void Drain()
+    public static void Drain(TileMemory memory)
     {
     }
 
-    public static TileMemory Anchor(TileMemory memory, int left, int right)
+    public static TileMemory Anchor<TLeftOrder, TRightOrder>(TileMemory memory)
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder
     {
-        memory.Left = left;
-        memory.Right = right;
+        memory.Left = TileWarps<TShape, TElement>.LeftAddress<TLeftOrder>();
+        memory.Right = TileWarps<TShape, TElement>.RightAddress<TRightOrder>();
         return memory;
     }
 
-    public static void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
+    public static void Step<TLeftOrder, TRightOrder>(TileMemory memory, int stage, int half)
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder
+    {
+        LoadLeft<TLeftOrder>(memory, stage, half);
+        LoadRight<TRightOrder>(memory, stage, half);
+        Multiply(memory);
+    }
+
+    public static int SpillWord<TLeftOrder>()
+        where TLeftOrder : struct, IOperandOrder
+        => TileWarps<TShape, TElement>.SpillWord<TLeftOrder>();
+
+    public static void Spill<TLeftOrder>(TileMemory memory, int part, int word)
+        where TLeftOrder : struct, IOperandOrder
+    {
+        var floats = memory.Shared.Cast<float>();
+        int perFragment = 4 * TileShape<TShape>.RightFragments;
+        int step = TileLayout.SpillStep<TElement, TLeftOrder>() * TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
+        for (int i = 0; i < perFragment; i++)
+            floats[word + (((i >> 1) & 1) * step) + ((i >> 2) << 3) + (i & 1)] = memory.Sums[(part * perFragment) + i];
+    }
+
+    public static int SpilledLine(int part, int line) => TileWarps<TShape, TElement>.SpilledLine(part, line);
+
+    private static void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.LeftFragments, address = memory.Left + stage;
@@ -84,16 +111,14 @@ internal struct EmulatedTile<TShape, TElement> : ITile
         }
     }
 
-    public static void LoadRight<TOrder>(TileMemory memory, int stage, int half)
+    private static void LoadRight<TOrder>(TileMemory memory, int stage, int half)
         where TOrder : struct, IOperandOrder
     {
         int fragments = TileShape<TShape>.RightFragments, address = memory.Right + stage;
         if (TOrder.ColumnsAreDepth)
             LoadMatrices(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address ^ (TileLayout.HalfStageBytes * half));
         else if (TElement.ByteShift == 1)
-        {
             LoadTransposed(memory, TileLayout.Threads, LeftRegisters, fragments >> 1, address + TileLayout.HalfBlock<TElement>(half));
-        }
         else
         {
             for (int i = 0; i < fragments; i++)
@@ -102,11 +127,11 @@ internal struct EmulatedTile<TShape, TElement> : ITile
     }
 
     /// <summary>mma: lane l sums lines l / 4 and l / 4 + 8, columns 2·(l % 4) and the next, over eight words of depth.</summary>
-    public static void Step(TileMemory memory)
+    private static void Multiply(TileMemory memory)
     {
         Group.Barrier();
         int lane = Group.IdxX & 31;
-        for (int sum = 0; sum < SumsOfLane; sum++)
+        for (int sum = 0; sum < TileShape<TShape>.SumsOfLane; sum++)
         {
             int left = sum >> (TileShape<TShape>.ColumnsOfWarpShift - 1);
             int right = (sum >> 2) & (TileShape<TShape>.RightFragments - 1);
@@ -121,16 +146,6 @@ internal struct EmulatedTile<TShape, TElement> : ITile
             memory.Sums[sum] = value;
         }
         Group.Barrier();
-    }
-
-    public static void Spill<TLeftOrder>(TileMemory memory, int fragment, int word)
-        where TLeftOrder : struct, IOperandOrder
-    {
-        var floats = memory.Shared.Cast<float>();
-        int perFragment = 4 * TileShape<TShape>.RightFragments;
-        int step = TileLayout.SpillStep<TElement, TLeftOrder>() * TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
-        for (int i = 0; i < perFragment; i++)
-            floats[word + (((i >> 1) & 1) * step) + ((i >> 2) << 3) + (i & 1)] = memory.Sums[(fragment * perFragment) + i];
     }
 
     /// <summary>ldmatrix .x4: lane 8m + r names row r of matrix m; lane l receives word l % 4 of row l / 4 of each.</summary>

@@ -17,6 +17,9 @@ internal struct TileMemory
     /// <summary>What every lane names to a fragment load: for the left operand, then for the right one.</summary>
     public ArrayView<int> Addresses;
 
+    /// <summary>Matrix instructions that a warpgroup has started and not yet waited for, as they were given.</summary>
+    public ArrayView<uint> Pending;
+
     /// <summary>Where this lane's fragments of the left operand lie in a stage.</summary>
     public int Left;
 
@@ -28,11 +31,14 @@ internal struct TileMemory
 /// The few steps in which a group with tensor cores differs from any other. Sums and fragments are the tile's own: on CUDA they are named
 /// registers. Every thread of the group takes every step.
 /// </summary>
-/// <remarks>An address is a byte in <see cref="TileMemory.Shared"/>. A fragment load takes from each lane the address that
-/// <see cref="TileLayout"/> gives it for the first line of its warp, kept by <see cref="Anchor"/>, and the stage,
-/// and loads the first or second half of its depth.</remarks>
+/// <remarks>An address is a byte in <see cref="TileMemory.Shared"/>. Which lines and columns a lane sums is the tile's own affair too.
+/// </remarks>
 internal interface ITile
 {
+    /// <summary>Whether steps run on by themselves until the next <see cref="Wait"/>: copies are then started after them, beside them.
+    /// </summary>
+    static abstract bool IsAsynchronous { get; }
+
     /// <summary>Reserves the memory and zeroes the sums; once a kernel.</summary>
     static abstract TileMemory Open();
 
@@ -51,36 +57,39 @@ internal interface ITile
     /// <summary>Closes the group of copies that this thread started since the last call.</summary>
     static abstract void Commit();
 
-    /// <summary>Waits until all but the newest Stages − 2 groups of this thread's copies have landed.</summary>
-    static abstract void Wait();
+    /// <summary>Waits until all but the newest Stages − 2 groups of this thread's copies have landed, and until all steps are done.
+    /// </summary>
+    static abstract void Wait(TileMemory memory);
 
-    /// <summary>Waits for all of this thread's copies: zeros past the depth may still be landing when the sums are done.</summary>
-    static abstract void Drain();
+    /// <summary>Waits for all of this thread's copies, for zeros past the depth may still be landing at the end, and for all steps.
+    /// </summary>
+    static abstract void Drain(TileMemory memory);
 
-    /// <summary>Keeps where this lane's fragments lie in a stage; once, before the first load.</summary>
+    /// <summary>Keeps where this lane's share of the operands lies in a stage; once, before the first step.</summary>
     /// <param name="memory">From <see cref="Open"/>.</param>
-    /// <param name="left">What <see cref="TileLayout.LeftAddress"/> says.</param>
-    /// <param name="right">What <see cref="TileLayout.RightAddress"/> says, behind the left panel.</param>
-    static abstract TileMemory Anchor(TileMemory memory, int left, int right);
+    static abstract TileMemory Anchor<TLeftOrder, TRightOrder>(TileMemory memory)
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder;
 
-    /// <summary>Loads this warp's fragments of the left operand.</summary>
+    /// <summary>Adds the products of half a stage to the sums.</summary>
     /// <param name="memory">From <see cref="Anchor"/>.</param>
     /// <param name="stage">Byte of the stage.</param>
     /// <param name="half">0 or 1, a constant: the first or the second half of the stage's depth.</param>
-    static abstract void LoadLeft<TOrder>(TileMemory memory, int stage, int half)
-        where TOrder : struct, IOperandOrder;
+    static abstract void Step<TLeftOrder, TRightOrder>(TileMemory memory, int stage, int half)
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder;
 
-    /// <summary>Loads this warp's fragments of the right operand; parameters as above.</summary>
-    static abstract void LoadRight<TOrder>(TileMemory memory, int stage, int half)
-        where TOrder : struct, IOperandOrder;
-
-    /// <summary>Adds the products of the loaded fragments to the sums.</summary>
-    static abstract void Step(TileMemory memory);
-
-    /// <summary>Writes 16 lines of this warp's sums to shared memory, <see cref="TileLayout.SpillPitch"/> values a line.</summary>
-    /// <param name="memory">From <see cref="Open"/>.</param>
-    /// <param name="fragment">Which 16 lines.</param>
-    /// <param name="word">Where this lane's first pair goes, in floats.</param>
-    static abstract void Spill<TLeftOrder>(TileMemory memory, int fragment, int word)
+    /// <summary>The float of shared memory where this lane's first pair of spilled sums goes.</summary>
+    static abstract int SpillWord<TLeftOrder>()
         where TLeftOrder : struct, IOperandOrder;
+
+    /// <summary>Writes 32 lines of sums to shared memory, <see cref="TileLayout.SpillPitch"/> values a line.</summary>
+    /// <param name="memory">From <see cref="Open"/>.</param>
+    /// <param name="part">Which 32 lines: see <see cref="SpilledLine"/>.</param>
+    /// <param name="word">From <see cref="SpillWord"/>.</param>
+    static abstract void Spill<TLeftOrder>(TileMemory memory, int part, int word)
+        where TLeftOrder : struct, IOperandOrder;
+
+    /// <summary>The line of the tile that was spilled as line 0 … 31 of a part.</summary>
+    static abstract int SpilledLine(int part, int line);
 }

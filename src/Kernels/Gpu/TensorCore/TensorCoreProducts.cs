@@ -11,6 +11,10 @@ internal sealed partial class GpuBackend
     /// <summary>Whether products go to tensor cores, for which <see cref="Stage(Tensor, int)"/> makes operands ready.</summary>
     private bool UsesTiles => Device.Precision != Precision.Float32;
 
+    /// <summary>Whether a warpgroup's tiles run here, on the device's instructions or emulated. Only a tuning run on a device that has the
+    /// instructions chooses them.</summary>
+    internal bool CanUseWarpgroups => _hasWarpgroups || !_hasTensorCores;
+
     /// <summary>The tile that is counted for a product of these extents.</summary>
     private TileSize TileFor(int lines, int columns, int slices)
         => !UsesTiles ? TileSize.Portable : OnlyTile ?? TileChoice.For(lines, columns, slices);
@@ -76,9 +80,16 @@ internal sealed partial class GpuBackend
         where TRightOrder : struct, IOperandOrder
         where TResult : struct, IResult
     {
-        if (tile == TileSize.Of<Tile128x128>())
+        bool byWarpgroup = tile.IsWarpgroup && CanUseWarpgroups
+            && WarpgroupDescriptor.Reads<TLeftOrder, TRightOrder>(Device.Precision);
+        bool isWide = tile.ColumnShift == TileSize.Of<Tile128x128>().ColumnShift;
+        if (byWarpgroup && isWide)
+            MultiplyByWarpgroup<Tile128x128, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else if (byWarpgroup)
+            MultiplyByWarpgroup<Tile128x64, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else if (isWide)
             MultiplyTiles<Tile128x128, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
-        else if (tile == TileSize.Of<Tile128x64>())
+        else if (tile.LineShift == TileSize.Of<Tile128x64>().LineShift)
             MultiplyTiles<Tile128x64, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
         else
             MultiplyTiles<Tile64x64, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
@@ -95,16 +106,47 @@ internal sealed partial class GpuBackend
         where TResult : struct, IResult
     {
         if (_hasTensorCores)
+            LaunchTiles<CudaTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, groups);
+        else
         {
-            _launcher.Launch(
-                TileGemm.Multiply<CudaTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
-                arguments, groups, TileLayout.Threads, TShape.LeastGroups, TileShape<TShape>.SharedBytes);
+            LaunchTiles<EmulatedTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+                arguments, groups);
+        }
+    }
+
+    private void MultiplyByWarpgroup<TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+        GemmArguments<TLeft, TRight, TResult> arguments, Index3D groups)
+        where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+    {
+        if (_hasTensorCores)
+        {
+            LaunchTiles<WarpgroupTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+                arguments, groups);
         }
         else
         {
-            _launcher.Launch(
-                TileGemm.Multiply<EmulatedTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>,
-                arguments, groups, TileLayout.Threads);
+            LaunchTiles<EmulatedWarpgroupTile<TShape, TElement>, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+                arguments, groups);
         }
     }
+
+    /// <summary>Tensor cores take the memory that the launch names, emulations reserve theirs.</summary>
+    private void LaunchTiles<TTile, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
+        GemmArguments<TLeft, TRight, TResult> arguments, Index3D groups)
+        where TTile : struct, ITile
+        where TShape : struct, ITileShape
+        where TElement : struct, ITileElement
+        where TLeft : struct, IOperandSource
+        where TLeftOrder : struct, IOperandOrder
+        where TRight : struct, IOperandSource
+        where TRightOrder : struct, IOperandOrder
+        where TResult : struct, IResult
+        => _launcher.Launch(TileGemm.Multiply<TTile, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>, arguments, groups,
+            TileLayout.Threads, _hasTensorCores ? TShape.LeastGroups : null, _hasTensorCores ? TileShape<TShape>.SharedBytes : 0);
 }

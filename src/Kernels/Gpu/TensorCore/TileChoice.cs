@@ -4,7 +4,8 @@ namespace Diffusion.Gpu.Kernels;
 /// <param name="LineShift">log2 of its lines.</param>
 /// <param name="ColumnShift">log2 of its columns.</param>
 /// <param name="StageDepth">Terms that it takes at a time, at most; divides <see cref="DepthSplit.Unit"/>.</param>
-internal readonly record struct TileSize(int LineShift, int ColumnShift, int StageDepth)
+/// <param name="IsWarpgroup">Whether <see cref="WarpgroupTile{TShape, TElement}"/> multiplies, where it can.</param>
+internal readonly record struct TileSize(int LineShift, int ColumnShift, int StageDepth, bool IsWarpgroup = false)
 {
     /// <summary>Of <see cref="ImplicitGemm"/>.</summary>
     public static TileSize Portable { get; } = new(ImplicitGemm.TileShift, ImplicitGemm.TileShift, ImplicitGemm.StageDepth);
@@ -21,7 +22,8 @@ internal readonly record struct TileSize(int LineShift, int ColumnShift, int Sta
     private static long Tiles(long extent, int shift) => (extent + (1 << shift) - 1) >> shift;
 }
 
-/// <summary>Which tile of <see cref="TileGemm"/> multiplies a shape: by no rule of the device, and all tiles give the same bits.</summary>
+/// <summary>Which tile of <see cref="TileGemm"/> multiplies a shape: by no rule of the device, and all tiles that are counted give the same
+/// bits.</summary>
 internal static class TileChoice
 {
     /// <summary>Multiprocessors of the largest devices.</summary>
@@ -35,8 +37,18 @@ internal static class TileChoice
     private static readonly (TileSize Tile, int Cost)[] Costs =
         [(TileSize.Of<Tile128x128>(), 10), (TileSize.Of<Tile128x64>(), 15), (TileSize.Of<Tile64x64>(), 22)];
 
-    /// <summary>Every tile.</summary>
+    /// <summary>Every tile that is chosen by count.</summary>
     public static IReadOnlyList<TileSize> All { get; } = [.. Costs.Select(entry => entry.Tile)];
+
+    /// <summary>
+    /// Tiles of a warpgroup, which only a measurement chooses. Nothing counts their instructions' time, and their sums may differ from the
+    /// others' in the last bits.
+    /// </summary>
+    public static IReadOnlyList<TileSize> Warpgroups { get; } =
+        [TileSize.Of<Tile128x128>() with { IsWarpgroup = true }, TileSize.Of<Tile128x64>() with { IsWarpgroup = true }];
+
+    /// <summary>Every tile that a measurement chooses from where a warpgroup's instructions can do the product.</summary>
+    public static IReadOnlyList<TileSize> AllAndWarpgroups { get; } = [.. All, .. Warpgroups];
 
     /// <summary>The tile of a product that keeps the busiest multiprocessor for the shortest time.</summary>
     /// <param name="lines">Rows of the result.</param>

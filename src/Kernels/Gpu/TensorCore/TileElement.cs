@@ -11,6 +11,9 @@ internal interface ITileElement
     /// <summary>The PTX name of one product of fragments; read while compiling, never in a kernel.</summary>
     static abstract string Product { get; }
 
+    /// <summary>The end of the PTX name of a warpgroup's product; read while compiling, never in a kernel.</summary>
+    static abstract string WarpgroupProduct { get; }
+
     /// <summary>What a sum of products is multiplied by, once, before anything else is done with it.</summary>
     static abstract float Correction { get; }
 
@@ -31,6 +34,8 @@ internal struct TensorFloat32 : ITileElement
 
     public static string Product => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32";
 
+    public static string WarpgroupProduct => "k8.f32.tf32.tf32";
+
     public static float Correction => 1.000708f;
 
     public static float MultiplyAdd(uint left, uint right, float sum)
@@ -43,6 +48,8 @@ internal struct BFloat16 : ITileElement
     public static int ByteShift => 1;
 
     public static string Product => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32";
+
+    public static string WarpgroupProduct => "k16.f32.bf16.bf16";
 
     public static float Correction => 1;
 

@@ -7,8 +7,11 @@ namespace Diffusion.Gpu.Kernels;
 /// which differ in the operands' sources and in the result only.
 /// </summary>
 /// <remarks>Depth passes in stages of 64 bytes through shared memory. While one stage is multiplied, the copies of the next two are under
-/// way; one barrier a stage both shows what has landed and frees the stage that was used last. A warp multiplies a stage in two steps.
-/// An output's sum runs over depth in order, eight words at a time, whatever the tile; sums are of 32 bits.</remarks>
+/// way; one barrier a stage both shows what has landed and frees the stage that was used last. A stage is multiplied in two steps.
+/// Steps that run on by themselves come before the copies, which are started meanwhile: those go to the stage before, whose steps every
+/// thread waited for ahead of the barrier, so no step's operand is overwritten.
+/// An output's sum runs over depth in order, eight words at a time, and is of 32 bits. In which order those eight words are added is the
+/// instruction's affair: the tiles of one kind of instruction give the same bits, and another kind may differ in the last.</remarks>
 internal static class TileGemm
 {
     public static void Multiply<TTile, TShape, TElement, TLeft, TLeftOrder, TRight, TRightOrder, TResult>(
@@ -36,9 +39,8 @@ internal static class TileGemm
         int end = Math.Min(s.Depth, begin + s.SliceDepth);
 
         int stageDepth = TileLayout.StageDepth<TElement>();
-        int rightPanel = TileLayout.LineBytes << TShape.LineShift;
         var leftPlaces = TileCopy<TElement, TLeft, TLeftOrder>.Anchor<TTile>(left, slice, firstLine, 0, TShape.LineShift);
-        var rightPlaces = TileCopy<TElement, TRight, TRightOrder>.Anchor<TTile>(right, slice, firstColumn, rightPanel,
+        var rightPlaces = TileCopy<TElement, TRight, TRightOrder>.Anchor<TTile>(right, slice, firstColumn, TileShape<TShape>.LeftBytes,
             TShape.ColumnShift);
         for (int stage = 0; stage < TileLayout.Stages - 1; stage++)
         {
@@ -48,32 +50,34 @@ internal static class TileGemm
             TTile.Commit();
         }
 
-        int lane = Group.IdxX & 31, warp = Group.IdxX >> 5;
-        int warpLine = (warp >> 1) << TileShape<TShape>.LinesOfWarpShift;
-        int warpColumn = (warp & 1) << TileShape<TShape>.ColumnsOfWarpShift;
-        memory = TTile.Anchor(memory,
-            TileLayout.LeftAddress<TElement, TLeftOrder>(lane, warpLine),
-            rightPanel + TileLayout.RightAddress<TElement, TRightOrder>(lane, warpColumn));
+        memory = TTile.Anchor<TLeftOrder, TRightOrder>(memory);
         int use = 0, fill = (TileLayout.Stages - 1) * TileShape<TShape>.StageBytes;
         for (int depth = begin; depth < end; depth += stageDepth)
         {
-            TTile.Wait();
+            TTile.Wait(memory);
             Group.Barrier();
+            if (TTile.IsAsynchronous)
+                Step<TTile, TLeftOrder, TRightOrder>(memory, use);
             int ahead = depth + ((TileLayout.Stages - 1) * stageDepth);
             TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, ahead, end, fill, TShape.LineShift);
             TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, ahead, end, fill, TShape.ColumnShift);
             TTile.Commit();
-            TTile.LoadLeft<TLeftOrder>(memory, use, 0);
-            TTile.LoadRight<TRightOrder>(memory, use, 0);
-            TTile.Step(memory);
-            TTile.LoadLeft<TLeftOrder>(memory, use, 1);
-            TTile.LoadRight<TRightOrder>(memory, use, 1);
-            TTile.Step(memory);
+            if (!TTile.IsAsynchronous)
+                Step<TTile, TLeftOrder, TRightOrder>(memory, use);
             // The stage that was used is filled next.
             fill = use;
             use = NextStage<TShape>(use);
         }
-        Store<TTile, TShape, TElement, TLeftOrder, TResult>(memory, arguments.Result, slice, firstLine, firstColumn, warpLine, warpColumn);
+        Store<TTile, TShape, TElement, TLeftOrder, TResult>(memory, arguments.Result, slice, firstLine, firstColumn);
+    }
+
+    private static void Step<TTile, TLeftOrder, TRightOrder>(TileMemory memory, int stage)
+        where TTile : struct, ITile
+        where TLeftOrder : struct, IOperandOrder
+        where TRightOrder : struct, IOperandOrder
+    {
+        TTile.Step<TLeftOrder, TRightOrder>(memory, stage, 0);
+        TTile.Step<TLeftOrder, TRightOrder>(memory, stage, 1);
     }
 
     private static int NextStage<TShape>(int stage)
@@ -84,11 +88,11 @@ internal static class TileGemm
     }
 
     /// <summary>
-    /// The epilogue. Sums leave the registers through shared memory, 16 lines of every warp at a time, so that neighbouring threads hand
-    /// neighbouring columns to the result.
+    /// The epilogue. Sums leave the registers through shared memory, 32 lines at a time, so that neighbouring threads hand neighbouring
+    /// columns to the result.
     /// </summary>
     private static void Store<TTile, TShape, TElement, TLeftOrder, TResult>(TileMemory memory, TResult result, int slice, int firstLine,
-        int firstColumn, int warpLine, int warpColumn)
+        int firstColumn)
         where TTile : struct, ITile
         where TShape : struct, ITileShape
         where TElement : struct, ITileElement
@@ -96,14 +100,12 @@ internal static class TileGemm
         where TResult : struct, IResult
     {
         int pitch = TileLayout.SpillPitch<TShape, TElement, TLeftOrder>();
-        int lane = Group.IdxX & 31;
-        int warpLines = (warpLine >> TileShape<TShape>.LinesOfWarpShift) << 4;
-        int word = ((warpLines + TileLayout.SpillLine<TElement, TLeftOrder>(lane)) * pitch) + warpColumn + ((lane & 3) << 1);
-        TTile.Drain();
-        for (int fragment = 0; fragment < TileShape<TShape>.LeftFragments; fragment++)
+        int word = TTile.SpillWord<TLeftOrder>();
+        TTile.Drain(memory);
+        for (int part = 0; part < 1 << (TShape.LineShift - 5); part++)
         {
             Group.Barrier();
-            TTile.Spill<TLeftOrder>(memory, fragment, word);
+            TTile.Spill<TLeftOrder>(memory, part, word);
             Group.Barrier();
             if (TResult.NormalisesLines)
                 TileLines.Measure<TElement>(memory.Shared, result.Norm, pitch);
@@ -111,10 +113,9 @@ internal static class TileGemm
             {
                 int spilled = i >> (TShape.ColumnShift - 2);
                 int column = (i & ((1 << (TShape.ColumnShift - 2)) - 1)) << 2;
-                int line = ((spilled >> 4) << TileShape<TShape>.LinesOfWarpShift) + (fragment << 4) + (spilled & 15);
                 var sums = F4.Scale(memory.Shared[((spilled * pitch) + column) >> 2], TElement.Correction);
                 float factor = TResult.NormalisesLines ? TileLines.Factor(memory.Shared, pitch, spilled) : 1;
-                result.Write(slice, firstLine + line, firstColumn + column, sums, factor);
+                result.Write(slice, firstLine + TTile.SpilledLine(part, spilled), firstColumn + column, sums, factor);
             }
         }
     }

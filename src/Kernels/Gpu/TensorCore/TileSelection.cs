@@ -47,7 +47,9 @@ internal sealed partial class GpuBackend
         var tile = only ?? TileFor(shape.Lines, shape.Columns, shape.Slices);
         if (only is null && UsesTiles && OnlyTile is null && (Tuning.Count > 0 || Tuning.Tuned is not null))
         {
-            tile = Tuning.Find(product, Tuning.Tuned is null ? null
+            var candidates = _hasWarpgroups && WarpgroupDescriptor.Reads<TLeftOrder, TRightOrder>(Device.Precision)
+                ? TileChoice.AllAndWarpgroups : TileChoice.All;
+            tile = Tuning.Find(product, candidates, Tuning.Tuned is null ? null
                 : candidate => MultiplyBy<TLeft, TLeftOrder, TRight, TRightOrder, TResult>(arguments, candidate), Synchronize) ?? tile;
         }
         if (Products is not null)

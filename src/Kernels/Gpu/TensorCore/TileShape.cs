@@ -57,6 +57,12 @@ internal static class TileShape<TShape>
     /// <summary>Fragments of 8 columns that a warp holds of the right operand: two registers each.</summary>
     public static int RightFragments => 1 << (ColumnsOfWarpShift - 3);
 
+    /// <summary>Sums of each of a group's threads.</summary>
+    public static int SumsOfLane => 1 << (TShape.LineShift + TShape.ColumnShift - TileLayout.ThreadShift);
+
+    /// <summary>Bytes of the left operand's panel of a stage.</summary>
+    public static int LeftBytes => TileLayout.LineBytes << TShape.LineShift;
+
     /// <summary>Bytes of one stage: the panel of the left operand, then that of the right one.</summary>
     public static int StageBytes => ((1 << TShape.LineShift) + (1 << TShape.ColumnShift)) * TileLayout.LineBytes;
 
