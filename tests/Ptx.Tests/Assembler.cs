@@ -49,7 +49,8 @@ internal static partial class Assembler
     /// <summary>The folder of ptxas and nvdisasm: CUDA_BIN, the search path, CUDA's own place, or where .ci/run unpacks them.
     /// Null where none is, or all are too old.</summary>
     public static string? Folder { get; } = Candidates().FirstOrDefault(folder => File.Exists(Path.Combine(folder, "ptxas"))
-        && File.Exists(Path.Combine(folder, "nvdisasm")) && Number(Release().Match(Run(folder, "ptxas", "--version").Output)) >= LeastRelease);
+        && File.Exists(Path.Combine(folder, "nvdisasm"))
+        && Number(Release().Match(Run(folder, "ptxas", "--version").Output)) >= LeastRelease);
 
     /// <summary>Compiles kernels for an architecture, with one context: names inside the code depend on what was compiled before.</summary>
     /// <param name="kernels">By name.</param>

@@ -68,7 +68,8 @@ internal static class Assembly
         var kernels = KernelListing.For(architecture);
         var compiled = PtxOf.GetOrAdd(Math.Min(architecture, 80),
             target => Assembler.Compile(target < 80 ? kernels : KernelListing.All, target));
-        return [.. compiled.Where(entry => kernels.ContainsKey(entry.Key)).AsParallel().AsOrdered().Select(entry => entry.Value.Ptx is { } ptx
+        return [.. compiled.Where(entry => kernels.ContainsKey(entry.Key))
+            .AsParallel().AsOrdered().Select(entry => entry.Value.Ptx is { } ptx
             ? Assembler.Assemble(kernels[entry.Key], ptx, architecture) : AssembledKernel.Faulty(entry.Key, entry.Value.Fault))];
     });
 
