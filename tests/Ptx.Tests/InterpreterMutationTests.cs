@@ -52,7 +52,7 @@ public sealed class InterpreterMutationTests
         var opCase = new WholeNumberCase(Catalogue.Conv2D.First(candidate => candidate.Name == Forward));
         foreach (var precision in new[] { Precision.Tf32, Precision.Bf16 })
         {
-            string? found = Find(opCase, precision, pattern, replacement, everywhere);
+            string? found = Find(opCase, precision, TileSize.Of<Tile64x64>(), pattern, replacement, everywhere);
             Assert.That(found, Does.Contain(finding), $"{precision}");
         }
     }
@@ -64,7 +64,7 @@ public sealed class InterpreterMutationTests
         var opCase = new WholeNumberCase(Catalogue.Conv2D.First(candidate => candidate.Name == Forward));
         foreach (string bank in new[] { "left", "right" })
         {
-            string? found = Find(opCase, Precision.Bf16, $@"(ldmatrix\S+)\.trans(\S+ \{{{bank}0)", "$1$2", everywhere: false);
+            string? found = Find(opCase, Precision.Bf16, TileSize.Of<Tile64x64>(), $@"(ldmatrix\S+)\.trans(\S+ \{{{bank}0)", "$1$2", everywhere: false);
             Assert.That(found, Does.Contain(WrongSum), bank);
         }
     }
@@ -78,8 +78,38 @@ public sealed class InterpreterMutationTests
         Assert.That(() => new OpChecks(device).Result(opCase), Throws.Exception);
     }
 
+    /// <summary>Slips in the matrix instructions of a warpgroup.</summary>
+    private static IEnumerable<TestCaseData> WarpgroupSlips =>
+    [
+        Slip("copies are not shown to the other proxy", @"fence\.proxy\.async\.shared::cta;", "", "shows to the proxy", all: true),
+        Slip("products are not waited for", @"wgmma\.wait_group\.sync\.aligned 0;", "", "matrix instructions may still read", all: true),
+        Slip("products are not waited for in the main loop", @"wgmma\.wait_group\.sync\.aligned 0;", "",
+            "matrix instructions may still read"),
+        Slip("a group of products is not closed", @"wgmma\.commit_group\.sync\.aligned;", "", "matrix instructions may still read",
+            all: true),
+        Slip("sums are not ordered before products", @"wgmma\.fence\.sync\.aligned;", "", "no fence orders the sums", all: true),
+        // Of which some reads meet copies.
+        Slip("the swizzle of 128 bytes", "0x80000020", "0x40000020", ""),
+        Slip("atoms lie closer", "0x80000020", "0x80000010", WrongSum),
+        Slip("operands swapped", "left, right, add", "right, left, add", WrongSum),
+        Slip("sums of a product swapped", @"(mma_async\S+ )\{sum0, sum1, sum2", "$1{sum2, sum1, sum0", WrongSum),
+        Slip("a barrier less", @"(?<=shared::cta;\s+)bar\.sync\s+0;", "", "race:"),
+    ];
+
+    [TestCaseSource(nameof(WarpgroupSlips))]
+    public void Slip_of_a_warpgroup_is_found(string pattern, string replacement, string finding, bool everywhere)
+    {
+        var opCase = new WholeNumberCase(Catalogue.Conv2D.First(candidate => candidate.Name == Forward));
+        foreach (var precision in new[] { Precision.Tf32, Precision.Bf16 })
+        {
+            string? found = Find(opCase, precision, TileChoice.Warpgroups[0], pattern, replacement, everywhere);
+            Assert.That(found, Does.Contain(finding), $"{precision}");
+        }
+    }
+
     /// <summary>What the interpreter or the sums say of an edited text; null where nothing is found.</summary>
-    private static string? Find(WholeNumberCase opCase, Precision precision, string pattern, string replacement, bool everywhere)
+    private static string? Find(WholeNumberCase opCase, Precision precision, TileSize tile, string pattern, string replacement,
+        bool everywhere)
     {
         int edits = 0;
         var slip = new Regex(pattern);
@@ -91,7 +121,7 @@ public sealed class InterpreterMutationTests
             edits += edited == text ? 0 : 1;
             return edited;
         });
-        ((GpuBackend)device.Backend).OnlyTile = TileSize.Of<Tile64x64>();
+        ((GpuBackend)device.Backend).OnlyTile = tile;
         string? found;
         try
         {
