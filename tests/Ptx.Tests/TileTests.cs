@@ -14,7 +14,7 @@ public sealed class TileTests(int architecture)
     private const int Registers = 65536;
 
     /// <summary>Of the instructions of the main loop; below, the others are what the loop is about.</summary>
-    private const double LeastShareOfProducts = 0.3;
+    private const double LeastShareOfProducts = 0.32;
 
     private IReadOnlyList<AssembledKernel> _tiles = [];
 
@@ -48,7 +48,7 @@ public sealed class TileTests(int architecture)
         => AssertEach(tile => tile.Code!.Products == Left(tile) * Right(tile) * 2 && MachineCode.Count(tile.Code.Loop, "FFMA") == 0,
             tile => $"{tile.Code!.Products} matrix instructions in the loop, {MachineCode.Count(tile.Code.Loop, "FFMA")} FFMA");
 
-    /// <summary>Of the tile that shapes of many pixels and channels get, from one tensor as it lies.</summary>
+    /// <summary>Of the tile that shapes of many pixels and channels get.</summary>
     [Test]
     public void Large_tiles_do_little_but_multiply()
         => AssertEach(tile => !IsLarge(tile.Name) || tile.Code!.Share >= LeastShareOfProducts,
@@ -113,8 +113,7 @@ public sealed class TileTests(int architecture)
 
     private static bool StoresFour(string name) => !name.Contains(nameof(OneWide), StringComparison.Ordinal);
 
-    private static bool IsLarge(string name)
-        => Mentions(name, nameof(Tile128x128)) && !Mentions(name, "JoinedPatchSource") && !Mentions(name, "UpsampledPatchSource");
+    private static bool IsLarge(string name) => Mentions(name, nameof(Tile128x128));
 
     private static bool Mentions(string name, string part) => name.Contains(part, StringComparison.Ordinal);
 

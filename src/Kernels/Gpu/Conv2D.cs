@@ -140,20 +140,20 @@ internal sealed partial class GpuBackend
         }
     }
 
-    private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, ImageOperand images)
+    private PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, ImageOperand images)
         where TWidth : struct, IAccessWidth
         => new() { Window = Window(s), Image = images.First };
 
-    private static JoinedPatchSource<TWidth> JoinedPatches<TWidth>(in Conv2DShape s, ImageOperand images)
+    private JoinedPatchSource<TWidth> JoinedPatches<TWidth>(in Conv2DShape s, ImageOperand images)
         where TWidth : struct, IAccessWidth
         => new() { Window = Window(s), First = images.First, Second = images.Second, FirstChannels = images.FirstChannels };
 
-    private static UpsampledPatchSource<TWidth> UpsampledPatches<TWidth>(in Conv2DShape s, ImageOperand images)
+    private UpsampledPatchSource<TWidth> UpsampledPatches<TWidth>(in Conv2DShape s, ImageOperand images)
         where TWidth : struct, IAccessWidth
-        => new() { Window = Window(s), Image = images.First };
+        => UpsampledPatchSource<TWidth>.Of(Window(s), images.First);
 
     /// <summary>The window over a convolution's input.</summary>
-    private static PatchWindow Window(in Conv2DShape s) => new()
+    private PatchWindow Window(in Conv2DShape s) => new PatchWindow
     {
         ImageH = s.H,
         ImageW = s.W,
@@ -167,7 +167,7 @@ internal sealed partial class GpuBackend
         OriginH = -s.PadH,
         OriginW = -s.PadW,
         Step = 1,
-    };
+    }.Stepping(StageDepth);
 
     /// <summary>Whether rows of this many values can be read four at a time: 16-byte rows in 16-byte aligned memory. Several lengths that
     /// must all allow it are joined by "or".</summary>

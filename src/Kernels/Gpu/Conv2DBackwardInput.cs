@@ -86,7 +86,7 @@ internal sealed partial class GpuBackend
     }
 
     /// <summary>What of dy reaches a class of pixels.</summary>
-    private static PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, in Conv2DGradientWindow window, GemmShape product,
+    private PatchSource<TWidth> Patches<TWidth>(in Conv2DShape s, in Conv2DGradientWindow window, GemmShape product,
         Operand gradient)
         where TWidth : struct, IAccessWidth
         => new()
@@ -106,7 +106,7 @@ internal sealed partial class GpuBackend
                 OriginH = window.OriginH,
                 OriginW = window.OriginW,
                 Step = -1,
-            },
+            }.Stepping(StageDepth),
         };
 
     private static PixelResult<TWidth> Pixels<TWidth>(in Conv2DShape s, in Conv2DGradientWindow window, GemmShape product,

@@ -49,16 +49,33 @@ internal interface IOperandSource
     /// <summary>The memory that a column lies in.</summary>
     ArrayView<float> ValuesOf(SourcePlace column);
 
+    /// <summary>Where in <see cref="ValuesOf"/> a column lies at offset 0 of a row; may be negative.</summary>
+    int Base(SourcePlace column);
+
+    /// <summary>Values from there to what a row has in the column at offset 1.</summary>
+    int Pitch(SourcePlace column);
+
     /// <summary>Row <paramref name="row"/> ≥ 0 of matrix <paramref name="slice"/>.</summary>
     SourcePlace Row(int slice, int row);
 
     /// <summary>Column <paramref name="column"/> ≥ 0.</summary>
     SourcePlace Column(int column);
 
-    /// <summary>Whether the value is neither padding nor outside the extents.</summary>
-    bool IsInside(SourcePlace row, SourcePlace column);
+    /// <summary>The row that is <paramref name="step"/> further on, if the matrix has it.</summary>
+    /// <param name="row">From <see cref="Row"/> or this.</param>
+    /// <param name="step">A constant of the tiles; a source that goes on by carries was made for it.</param>
+    SourcePlace NextRow(SourcePlace row, int step);
 
-    /// <summary>Where in <see cref="ValuesOf"/> the value lies; means nothing where it is not inside.</summary>
+    /// <summary>The column that is <paramref name="step"/> further on, if the matrix has it; parameters as above.</summary>
+    SourcePlace NextColumn(SourcePlace column, int step);
+
+    /// <summary>Whether the value is neither padding nor outside the extents.</summary>
+    /// <param name="row">Of the matrix.</param>
+    /// <param name="column">Of the matrix.</param>
+    /// <param name="isWithin">What else must be; comparisons that are joined in this order are one instruction each.</param>
+    bool IsInside(SourcePlace row, SourcePlace column, bool isWithin);
+
+    /// <summary>The row's offset, in strides of the column; means nothing where the value is not inside.</summary>
     int Offset(SourcePlace row, SourcePlace column);
 }
 
@@ -73,7 +90,7 @@ internal static class OperandSource<TSource>
         if (TSource.IsFour)
         {
             var along = source.Column(column);
-            return source.IsInside(place, along) ? source.ValuesOf(along).Cast<F4>()[source.Offset(place, along) >> 2] : default;
+            return source.IsInside(place, along, true) ? source.ValuesOf(along).Cast<F4>()[Offset(source, place, along) >> 2] : default;
         }
         return new F4
         {
@@ -87,8 +104,11 @@ internal static class OperandSource<TSource>
     private static float ReadOne(TSource source, SourcePlace place, int column)
     {
         var along = source.Column(column);
-        return source.IsInside(place, along) ? source.ValuesOf(along)[source.Offset(place, along)] : 0;
+        return source.IsInside(place, along, true) ? source.ValuesOf(along)[Offset(source, place, along)] : 0;
     }
+
+    private static int Offset(TSource source, SourcePlace row, SourcePlace column)
+        => source.Base(column) + (source.Offset(row, column) * source.Pitch(column));
 }
 
 /// <summary>A row-major matrix, or a batch of them.</summary>
@@ -113,9 +133,25 @@ internal struct MatrixSource<TWidth> : IOperandSource
 
     public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < Columns ? Rows : 0 };
 
-    public readonly bool IsInside(SourcePlace row, SourcePlace column) => row.Y < column.Y;
+    public readonly SourcePlace NextRow(SourcePlace row, int step)
+    {
+        row.Offset += step * Columns;
+        return row;
+    }
 
-    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
+    public readonly SourcePlace NextColumn(SourcePlace column, int step)
+    {
+        column.Offset += step;
+        return column;
+    }
+
+    public readonly int Base(SourcePlace column) => column.Offset;
+
+    public readonly int Pitch(SourcePlace column) => 1;
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column, bool isWithin) => isWithin & row.Y < column.Y;
+
+    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset;
 }
 
 /// <summary>
@@ -156,7 +192,15 @@ internal struct TurnedFilterSource<TWidth> : IOperandSource
 
     public readonly SourcePlace Column(int column) => new() { Offset = column, Y = column < C ? Rows : 0 };
 
-    public readonly bool IsInside(SourcePlace row, SourcePlace column) => row.Y < column.Y;
+    public readonly SourcePlace NextRow(SourcePlace row, int step) => Row(0, row.Y + step);
 
-    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset + column.Offset;
+    public readonly SourcePlace NextColumn(SourcePlace column, int step) => Column(column.Offset + step);
+
+    public readonly int Base(SourcePlace column) => column.Offset;
+
+    public readonly int Pitch(SourcePlace column) => 1;
+
+    public readonly bool IsInside(SourcePlace row, SourcePlace column, bool isWithin) => isWithin & row.Y < column.Y;
+
+    public readonly int Offset(SourcePlace row, SourcePlace column) => row.Offset;
 }

@@ -31,36 +31,41 @@ internal static class TileGemm
         var s = arguments.Shape;
         // Neighbouring groups share the left operand, which is the larger one (the image).
         int columnTiles = TileSize.Tiles(s.Columns, TShape.ColumnShift), lineTiles = TileSize.Tiles(s.Lines, TShape.LineShift);
-        int rest = Grid.IdxX / columnTiles;
-        int slice = rest / lineTiles;
-        int firstLine = (rest - (slice * lineTiles)) << TShape.LineShift;
-        int firstColumn = (Grid.IdxX - (rest * columnTiles)) << TShape.ColumnShift;
+        int tile = Grid.IdxX / columnTiles;
+        int slice = tile / lineTiles;
+        int firstLine = (tile - (slice * lineTiles)) << TShape.LineShift;
+        int firstColumn = (Grid.IdxX - (tile * columnTiles)) << TShape.ColumnShift;
         int begin = slice * s.SliceStep;
         int end = Math.Min(s.Depth, begin + s.SliceDepth);
 
         int stageDepth = TileLayout.StageDepth<TElement>();
-        var leftPlaces = TileCopy<TElement, TLeft, TLeftOrder>.Anchor<TTile>(left, slice, firstLine, 0, TShape.LineShift);
-        var rightPlaces = TileCopy<TElement, TRight, TRightOrder>.Anchor<TTile>(right, slice, firstColumn, TileShape<TShape>.LeftBytes,
+        var leftPlaces = TileCopy<TElement, TLeft, TLeftOrder>.Anchor<TTile>(left, slice, firstLine, begin, TShape.LineShift);
+        var rightPlaces = TileCopy<TElement, TRight, TRightOrder>.Anchor<TTile>(right, slice, firstColumn, begin,
             TShape.ColumnShift);
+        // One register each for what is the same.
+        if (TLeftOrder.ColumnsAreDepth == TRightOrder.ColumnsAreDepth)
+            (rightPlaces.Depth, rightPlaces.Target) = (leftPlaces.Depth, leftPlaces.Target);
         for (int stage = 0; stage < TileLayout.Stages - 1; stage++)
         {
-            int depth = begin + (stage * stageDepth), start = stage * TileShape<TShape>.StageBytes;
-            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, depth, end, start, TShape.LineShift);
-            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, depth, end, start, TShape.ColumnShift);
+            int rest = end - begin - (stage * stageDepth), start = stage * TileShape<TShape>.StageBytes;
+            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, ref leftPlaces, rest, start, TShape.LineShift);
+            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, ref rightPlaces, rest, start + TileShape<TShape>.LeftBytes,
+                TShape.ColumnShift);
             TTile.Commit();
         }
 
         memory = TTile.Anchor<TLeftOrder, TRightOrder>(memory);
         int use = 0, fill = (TileLayout.Stages - 1) * TileShape<TShape>.StageBytes;
-        for (int depth = begin; depth < end; depth += stageDepth)
+        int lead = (TileLayout.Stages - 1) * stageDepth;
+        for (int ahead = end - begin - lead; ahead > -lead; ahead -= stageDepth)
         {
             TTile.Wait(memory);
             Group.Barrier();
             if (TTile.IsAsynchronous)
                 Step<TTile, TLeftOrder, TRightOrder>(memory, use);
-            int ahead = depth + ((TileLayout.Stages - 1) * stageDepth);
-            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, leftPlaces, slice, ahead, end, fill, TShape.LineShift);
-            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, rightPlaces, slice, ahead, end, fill, TShape.ColumnShift);
+            TileCopy<TElement, TLeft, TLeftOrder>.Copy<TTile>(memory, left, ref leftPlaces, ahead, fill, TShape.LineShift);
+            TileCopy<TElement, TRight, TRightOrder>.Copy<TTile>(memory, right, ref rightPlaces, ahead, fill + TileShape<TShape>.LeftBytes,
+                TShape.ColumnShift);
             TTile.Commit();
             if (!TTile.IsAsynchronous)
                 Step<TTile, TLeftOrder, TRightOrder>(memory, use);

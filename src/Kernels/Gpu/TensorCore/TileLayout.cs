@@ -12,6 +12,12 @@ internal static class TileLayout
     public const int ThreadShift = 7;
     public const int Threads = 1 << ThreadShift;
 
+    /// <summary>Lines that the threads copy at a time where columns are the depth: four threads each.</summary>
+    public const int LinesOfPass = Threads / 4;
+
+    /// <summary>Rows that they copy at a time where rows are the depth: eight threads each.</summary>
+    public const int RowsOfPass = Threads / 8;
+
     /// <summary>Stages in shared memory: one in use, the others under way.</summary>
     public const int Stages = 3;
 

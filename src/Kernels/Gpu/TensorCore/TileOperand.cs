@@ -91,6 +91,10 @@ internal sealed partial class GpuBackend
     private bool MayStay(Tensor tensor, int columns)
         => !UsesTiles || (Device.Precision == Precision.Tf32 && IsFourWide(columns, tensor));
 
+    /// <summary>Values of depth in a stage of the tiles.</summary>
+    private int StageDepth
+        => Device.Precision == Precision.Bf16 ? TileLayout.StageDepth<BFloat16>() : TileLayout.StageDepth<TensorFloat32>();
+
     /// <summary>Up to whole pieces of 16 bytes.</summary>
     private int PaddedColumns(int columns) => Device.Precision == Precision.Bf16 ? (columns + 7) & ~7 : (columns + 3) & ~3;
 
