@@ -138,20 +138,9 @@ internal sealed partial class GpuBackend
         where TElement : struct, ITileElement
     {
         int pieces = padded >> TileLayout.PieceShift<TElement>(), taps = window.TapsH * window.TapsW;
-        var source = new FilterTaps
-        {
-            Filter = filter,
-            K = s.K,
-            C = s.C,
-            R = window.R,
-            S = window.S,
-            TapsW = Divisor.Of(window.TapsW),
-            FirstR = window.FirstR,
-            FirstS = window.FirstS,
-            Step = window.TapStep,
-        };
-        _launcher.ForEach((long)pieces * taps * s.C,
-            new TurnKernel<TElement>(source, Divisor.Of(taps), Divisor.Of(s.C), pieces, copy));
+        _launcher.ForEach((long)pieces * taps * s.C, new TurnKernel<TElement>(
+            filter.SubView(((window.FirstR * window.S) + window.FirstS) * s.C), s.K, window.R * window.S * s.C, Divisor.Of(taps),
+            Divisor.Of(window.TapsW), window.TapStep * window.S * s.C, window.TapStep * s.C, Divisor.Of(s.C), pieces, copy));
     }
 
     /// <summary>Thread = 16 bytes of the copy: four values, or eight rounded to bfloat16; zeros past the source's columns.</summary>
@@ -172,48 +161,42 @@ internal sealed partial class GpuBackend
     }
 
     /// <summary>Thread = 16 bytes of [C, taps, K]; neighbours read neighbouring channels of the filter.</summary>
-    internal readonly struct TurnKernel<TElement>(FilterTaps filter, Divisor taps, Divisor channels, int pieces, ArrayView<float> copy)
-        : IElementKernel
+    /// <param name="filter">[K, R, S, C] from the first tap on.</param>
+    /// <param name="k">Output channels; zeros follow.</param>
+    /// <param name="pitch">Values from one output channel to the next.</param>
+    /// <param name="taps">How many.</param>
+    /// <param name="tapsW">How many in a row.</param>
+    /// <param name="stepH">Values from a tap to the one below.</param>
+    /// <param name="stepW">Values from a tap to the next in its row.</param>
+    /// <param name="channels">Input channels.</param>
+    /// <param name="pieces">16 bytes each, that K takes with its zeros.</param>
+    /// <param name="copy">What is written.</param>
+    internal readonly struct TurnKernel<TElement>(ArrayView<float> filter, int k, int pitch, Divisor taps, Divisor tapsW, int stepH,
+        int stepW, Divisor channels, int pieces, ArrayView<float> copy) : IElementKernel
         where TElement : struct, ITileElement
     {
         public void Run(int i)
         {
             int rest = channels.Divide(i), piece = taps.Divide(rest);
-            int channel = channels.Remainder(i, rest), tap = taps.Remainder(rest, piece);
+            int channel = channels.Remainder(i, rest), tap = taps.Remainder(rest, piece), row = tapsW.Divide(tap);
+            int from = (row * stepH) + (tapsW.Remainder(tap, row) * stepW) + channel;
             int first = piece << TileLayout.PieceShift<TElement>(), at = (((channel * taps.Value) + tap) * pieces) + piece;
-            var low = filter.Read(first, tap, channel);
+            var low = Read(first, from);
             if (TElement.ByteShift == 2)
                 copy.Cast<F4>()[at] = low;
             else
-                copy.Cast<BFloat16Piece>()[at] = BFloat16.Pack(low, filter.Read(first + 4, tap, channel));
+                copy.Cast<BFloat16Piece>()[at] = BFloat16.Pack(low, Read(first + 4, from));
         }
-    }
 
-    /// <summary>Every Step-th tap of a filter [K, R, S, C] from (FirstR, FirstS) on.</summary>
-    internal struct FilterTaps
-    {
-        public ArrayView<float> Filter;
-        public int K;
-        public int C;
-        public int R;
-        public int S;
-
-        /// <summary>Such taps in a row.</summary>
-        public Divisor TapsW;
-
-        public int FirstR;
-        public int FirstS;
-        public int Step;
-
-        /// <summary>What four output channels have at a tap and an input channel; zero past the last one.</summary>
-        public readonly F4 Read(int k, int tap, int channel)
+        private F4 Read(int index, int from) => new()
         {
-            int row = TapsW.Divide(tap), r = FirstR + (Step * row), s = FirstS + (Step * TapsW.Remainder(tap, row));
-            int at = (((r * S) + s) * C) + channel;
-            return new() { X = ReadOne(k, at), Y = ReadOne(k + 1, at), Z = ReadOne(k + 2, at), W = ReadOne(k + 3, at) };
-        }
+            X = ReadOne(index, from),
+            Y = ReadOne(index + 1, from),
+            Z = ReadOne(index + 2, from),
+            W = ReadOne(index + 3, from),
+        };
 
-        private readonly float ReadOne(int k, int at) => k < K ? Filter[(k * R * S * C) + at] : 0;
+        private float ReadOne(int index, int from) => index < k ? filter[(index * pitch) + from] : 0;
     }
 
     /// <param name="values">Rows of <paramref name="columns"/> values of the precision's element.</param>
