@@ -33,6 +33,13 @@ internal abstract partial class Backend
     /// <summary>dFilter [K,R,S,C] from x and dy.</summary>
     public abstract void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter);
 
+    /// <summary>Both gradients of a convolution, of which dFilter may not be wanted.</summary>
+    public virtual void Conv2DBackward(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx, GradientTarget dFilter)
+    {
+        Conv2DBackwardFilter(s, dx.Input, dy, dFilter);
+        Conv2DBackwardInput(s, dy, filter, dx);
+    }
+
     /// <summary>C[b] = op(A[b]) · op(B[b]).</summary>
     public abstract void MatMul(in MatMulShape s, Tensor a, Tensor b, GradientTarget c);
 

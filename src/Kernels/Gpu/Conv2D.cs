@@ -22,13 +22,26 @@ internal sealed partial class GpuBackend
             Conv2DForwardImplicitGemm<OneWide, EpilogueResult<OneWide>>(staged, images, weights, Result<OneWide>(s, epilogue, y));
     }
 
+    /// <summary>What is staged of dy is staged once for both.</summary>
+    public override void Conv2DBackward(in Conv2DShape s, Tensor dy, Tensor filter, in Conv2DInputTarget dx, GradientTarget dFilter)
+    {
+        using var gradient = Stage(dy, s.K);
+        Conv2DBackwardFilter(s, dx.Input, gradient, dFilter);
+        Conv2DBackwardInput(s, gradient, filter, dx, dy);
+    }
+
     public override void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Tensor dy, GradientTarget dFilter)
+    {
+        using var gradient = Stage(dy, s.K);
+        Conv2DBackwardFilter(s, x, gradient, dFilter);
+    }
+
+    private void Conv2DBackwardFilter(in Conv2DShape s, in Conv2DInput x, Operand gradient, GradientTarget dFilter)
     {
         if (dFilter.Tensor is null)
             return;
         Enter("filter gradient", dFilter.Tensor);
         using var images = Stage(s, x);
-        using var gradient = Stage(dy, s.K);
         if (images.Channels != s.C)
             Conv2DBackwardFilterPadded(s, images, gradient, dFilter);
         else if (IsFourWide(s.C, dFilter.Tensor) && images.IsFourWide && gradient.IsFourWide)

@@ -9,6 +9,11 @@ internal sealed partial class GpuBackend
     {
         Enter("input gradient", filter);
         using var gradient = Stage(dy, s.K);
+        Conv2DBackwardInput(s, gradient, filter, dx, dy);
+    }
+
+    private void Conv2DBackwardInput(in Conv2DShape s, Operand gradient, Tensor filter, in Conv2DInputTarget dx, Tensor dy)
+    {
         if (dx.Input.IsUpsampled)
         {
             Conv2DBackwardInput(s, Conv2DGradientWindow.OfUpsampled(s), gradient, filter, dx, dy);

@@ -129,23 +129,27 @@ public sealed partial class Tape
     private void RecordConv2D(Conv2DShape shape, Conv2DInput x, Tensor filter, Tensor? bias, Tensor? residual, Tensor y)
         => Record(y, [x.First, x.Second, filter, bias, residual], [x.First, x.Second, filter], (gradients, dy) =>
         {
-            if (gradients.Wants(filter))
-                Backend.Conv2DBackwardFilter(shape, x, dy, gradients.To(filter));
             if (gradients.Wants(bias))
                 Backend.ColumnSum(shape.Pixels, shape.K, dy, gradients.To(bias));
-            Conv2DBackwardInput(shape, x, filter, gradients, dy);
+            Conv2DBackward(shape, x, filter, gradients, dy);
             gradients.Donate(dy, residual);
         });
 
-    private void Conv2DBackwardInput(Conv2DShape shape, in Conv2DInput x, Tensor filter, Gradients gradients, Tensor dy)
+    private void Conv2DBackward(Conv2DShape shape, in Conv2DInput x, Tensor filter, Gradients gradients, Tensor dy)
     {
+        var dFilter = gradients.To(filter);
         if (x.Second is not null && x.Second.Identity == x.First.Identity && gradients.Wants(x.First))
         {
             // Both parts are added to one tensor: one after the other.
-            Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, gradients.To(x.First)));
+            Backend.Conv2DBackward(shape, dy, filter, new Conv2DInputTarget(x, gradients.To(x.First)), dFilter);
             Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, default, gradients.To(x.Second)));
         }
         else if (gradients.Wants(x.First) || gradients.Wants(x.Second))
-            Backend.Conv2DBackwardInput(shape, dy, filter, new Conv2DInputTarget(x, gradients.To(x.First), gradients.To(x.Second)));
+        {
+            var dx = new Conv2DInputTarget(x, gradients.To(x.First), gradients.To(x.Second));
+            Backend.Conv2DBackward(shape, dy, filter, dx, dFilter);
+        }
+        else if (dFilter.Tensor is not null)
+            Backend.Conv2DBackwardFilter(shape, x, dy, dFilter);
     }
 }
