@@ -64,7 +64,8 @@ public sealed class InterpreterMutationTests
         var opCase = new WholeNumberCase(Catalogue.Conv2D.First(candidate => candidate.Name == Forward));
         foreach (string bank in new[] { "left", "right" })
         {
-            string? found = Find(opCase, Precision.Bf16, TileSize.Of<Tile64x64>(), $@"(ldmatrix\S+)\.trans(\S+ \{{{bank}0)", "$1$2", everywhere: false);
+            string? found = Find(opCase, Precision.Bf16, TileSize.Of<Tile64x64>(), $@"(ldmatrix\S+)\.trans(\S+ \{{{bank}0)", "$1$2",
+                everywhere: false);
             Assert.That(found, Does.Contain(WrongSum), bank);
         }
     }
