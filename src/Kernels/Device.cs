@@ -86,7 +86,7 @@ public sealed class Device : IDisposable
 
     /// <summary>Times every tile that the matrix products of some work can have, keeps the fastest of each beside the compiled kernels, and
     /// uses them from then on. Tiles give the same bits, but for those of a warpgroup's instructions, which exist on compute capability 9.0
-    /// alone: where they win, results may differ in the last bits from those before, and from batch to batch.</summary>
+    /// alone: where they win, results may differ in the last bits from those before.</summary>
     /// <param name="work">Runs once; its products are launched many times, so its results mean nothing.</param>
     /// <param name="progress">Told how many products are known.</param>
     /// <exception cref="DeviceException">The device or its precision has nothing to choose between.</exception>

@@ -9,8 +9,9 @@ namespace Diffusion.Gpu.Kernels;
 
 /// <summary>The fastest tile of each product as measured on one device with one driver; kept beside the compiled kernels.</summary>
 /// <remarks>All tiles but those of a warpgroup give the same bits, so a choice between them never changes a result; where a warpgroup's was
-/// the fastest, results may differ in the last bits from those of a device without this file, and an image's from one batch to a batch of
-/// another size. With the same file every run gives the same bits.</remarks>
+/// the fastest, results may differ in the last bits from those of a device without this file. Products that differ in lines alone, as those
+/// of batches do, have one kind of tile, that of the first one measured: an image's bits do not depend on its batch. With the same file
+/// every run gives the same bits.</remarks>
 /// <param name="folder">Where the file lies; null keeps nothing.</param>
 /// <param name="device">Whose name and driver the file is for.</param>
 internal sealed class TileTuning(string? folder, DeviceInfo device)
@@ -18,6 +19,9 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
     private const int Repetitions = 5;
 
     private readonly Dictionary<TileProduct, TileSize> _fastest = Read(folder, device);
+
+    /// <summary>The first tile that was measured of products with other lines, by the product without them; made when first needed.</summary>
+    private Dictionary<TileProduct, TileSize>? _kinds;
 
     /// <summary>Told each product as its tiles have been timed; null outside a tuning run.</summary>
     public Action<TileProduct, TileSize>? Tuned { get; set; }
@@ -35,10 +39,14 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
     {
         if (_fastest.TryGetValue(product, out var tile) && candidates.Contains(tile))
             return tile;
+        _kinds ??= _fastest.GroupBy(entry => entry.Key with { Lines = 0 }).ToDictionary(group => group.Key, group => group.First().Value);
+        bool hasKind = _kinds.TryGetValue(product with { Lines = 0 }, out var kind);
         if (Tuned is null || multiply is null || wait is null)
-            return null;
-        tile = candidates.MinBy(candidate => Time(candidate, multiply, wait));
+            return hasKind && kind.IsWarpgroup && candidates.Contains(kind) ? kind : null;
+        tile = candidates.Where(candidate => !hasKind || candidate.IsWarpgroup == kind.IsWarpgroup)
+            .MinBy(candidate => Time(candidate, multiply, wait));
         _fastest[product] = tile;
+        _kinds.TryAdd(product with { Lines = 0 }, tile);
         Tuned(product, tile);
         return tile;
     }

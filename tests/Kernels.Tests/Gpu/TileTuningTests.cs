@@ -89,6 +89,25 @@ public sealed class TileTuningTests(string id)
     }
 
     [Test]
+    public void Products_that_differ_in_lines_have_one_kind_of_tile()
+    {
+        var warpgroup = TileChoice.Warpgroups[^1];
+        var tuning = new TileTuning(_scratch.File("."), Info) { Tuned = (_, _) => { } };
+        var product = new TileProduct(Precision.Bf16, "", 1, 2, 3, 4);
+        Assert.That(Tune(product, warpgroup), Is.EqualTo(warpgroup));
+        Assert.That(Tune(product with { Lines = 5 }, TileChoice.All[0]).IsWarpgroup, "as with other lines, though slower");
+        Assert.That(Tune(product with { Columns = 6 }, TileChoice.All[0]), Is.EqualTo(TileChoice.All[0]));
+        tuning.Save();
+        var read = new TileTuning(_scratch.File("."), Info);
+        Assert.That(read.Find(product with { Lines = 7 }, TileChoice.AllAndWarpgroups), Is.EqualTo(warpgroup), "not measured");
+        Assert.That(read.Find(product with { Lines = 7 }, TileChoice.All), Is.Null, "no candidate");
+        Assert.That(read.Find(product with { Lines = 7, Columns = 6 }, TileChoice.AllAndWarpgroups), Is.Null, "by count, as the other");
+
+        TileSize Tune(TileProduct what, TileSize fastest) => tuning.Find(what, TileChoice.AllAndWarpgroups,
+            tile => Thread.Sleep(tile == fastest ? 0 : 3), () => { })!.Value;
+    }
+
+    [Test]
     public void Float32_has_nothing_to_tune()
         => Assert.That(() => TestDevices.Open(id).Tune(() => { }, _ => { }), Throws.TypeOf<DeviceException>()
             .With.Message.Contains("one tile"));
