@@ -20,7 +20,7 @@ internal sealed class TileTuning(string? folder, DeviceInfo device)
 
     private readonly Dictionary<TileProduct, TileSize> _fastest = Read(folder, device);
 
-    /// <summary>The first tile that was measured of products with other lines, by the product without them; made when first needed.</summary>
+    /// <summary>The first tile that was measured of products with other lines, by the product without them.</summary>
     private Dictionary<TileProduct, TileSize>? _kinds;
 
     /// <summary>Told each product as its tiles have been timed; null outside a tuning run.</summary>
