@@ -36,7 +36,10 @@ public sealed class StandInDriverTests
         Assert.That(info.Precisions, Is.EqualTo(new[] { Precision.Float32, Precision.Tf32, Precision.Bf16 }));
         Assert.That(info.MemoryBytes, Is.EqualTo(StandInDriver.MemoryBytes));
         using (var device = Device.Open(kernelCache: _folder))
+        {
             Assert.That((device.Info.Id, device.Precision), Is.EqualTo(("cuda:0", Precision.Tf32)));
+            Assert.That(((GpuBackend)device.Backend).MatrixStrategy, Is.EqualTo(MatrixStrategy.TensorCores), "fast on 9.0");
+        }
         Assert.That(StandInDriver.Launches.Select(launch => launch.Stream).Distinct().ToList(),
             Has.Count.EqualTo(1).And.Not.Contain((nint)0), "one stream, and not the default one");
         Assert.That(StandInDriver.LiveBytes, Is.Zero);
